@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products, convolutions (NCHW activations, OIHW weights) and pooling.
+#ifndef FIN_CONTRACTION_OPS_TD
+#define FIN_CONTRACTION_OPS_TD
+include "FinBase.td"
+
+class Fin_ContractionOp<string mnemonic, string text> : Fin_Op<mnemonic, [Pure]> {
+  let summary = text;
+  let results = (outs Fin_FloatTensor:$result);
+  let family = "contraction";
+}
+def Fin_MatmulOp : Fin_ContractionOp<"matmul", "lhs @ rhs over the last two axes; leading axes broadcast"> {
+  let description = "`transpose_lhs` and `transpose_rhs` read that operand with its last two axes swapped. Both operands have rank 2 or more.";
+  let arguments = (ins Fin_FloatTensor:$lhs, Fin_FloatTensor:$rhs, BoolAttr:$transpose_lhs, BoolAttr:$transpose_rhs);
+  let shapeRule = "matmul";
+  let savedOperands = [0, 1];
+}
+def Fin_Conv2dOp : Fin_ContractionOp<"conv2d", "cross-correlation of x [N,C,H,W] with weight [O,C,KH,KW]"> {
+  let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$weight, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let shapeRule = "conv2d";
+  let savedOperands = [0, 1];
+}
+def Fin_Conv2dInputGradOp : Fin_ContractionOp<"conv2d_input_grad", "gradient of conv2d with respect to x; `input_size` is (H, W)"> {
+  let arguments = (ins Fin_FloatTensor:$dy, Fin_FloatTensor:$weight, DenseI64ArrayAttr:$input_size, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let shapeRule = "conv2dInputGrad";
+  let savedOperands = [0, 1];
+}
+def Fin_Conv2dWeightGradOp : Fin_ContractionOp<"conv2d_weight_grad", "gradient of conv2d with respect to weight; `kernel_size` is (KH, KW)"> {
+  let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$dy, DenseI64ArrayAttr:$kernel_size, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let shapeRule = "conv2dWeightGrad";
+  let savedOperands = [0, 1];
+}
+class Fin_PoolOp<string mnemonic, string text> : Fin_ContractionOp<mnemonic, text> {
+  let arguments = (ins Fin_FloatTensor:$x, DenseI64ArrayAttr:$kernel_size, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let shapeRule = "pool2d";
+  let family = "pooling";
+}
+def Fin_MaxPool2dOp : Fin_PoolOp<"max_pool2d", "largest element of each window of x [N,C,H,W]; padding never wins"> { let savedOperands = [0]; }
+def Fin_AvgPool2dOp : Fin_PoolOp<"avg_pool2d", "mean of each window of x [N,C,H,W]; padding counts as 0">;
+def Fin_MaxPool2dGradOp : Fin_ContractionOp<"max_pool2d_grad", "gradient of max_pool2d: dy goes to the first largest element of each window of x"> {
+  let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$dy, DenseI64ArrayAttr:$kernel_size, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let shapeRule = "maxPool2dGrad";
+  let differentiable = 0;
+  let family = "pooling";
+}
+def Fin_AvgPool2dGradOp : Fin_ContractionOp<"avg_pool2d_grad", "gradient of avg_pool2d; `input_size` is (H, W)"> {
+  let arguments = (ins Fin_FloatTensor:$dy, DenseI64ArrayAttr:$input_size, DenseI64ArrayAttr:$kernel_size, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let shapeRule = "avgPool2dGrad";
+  let family = "pooling";
+}
+#endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pool a process. The caller takes part, chunks are handed out dynamically, spinning is bounded, then sleep.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+
+namespace tinyfin {
+
+class ThreadPool {
+public:
+  /// A plain function pointer and closure, so that generated code can call it too.
+  using Body = void (*)(void *closure, int64_t begin, int64_t end);
+
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool &) = delete;
+
+  /// TINYFIN_NUM_THREADS, else OMP_NUM_THREADS, else the processors this process may use. Survives fork().
+  static ThreadPool &process();
+
+  int threads() const;
+  /// Applies body to [0, count) in pieces of `grain` (the last may be short). Which thread runs a piece is
+  /// free, what a piece is depends on count and grain alone. Calls from inside a body run serially.
+  void parallelFor(int64_t count, int64_t grain, Body body, void *closure);
+
+  template <class F> void parallelFor(int64_t count, int64_t grain, F &&body) {
+    parallelFor(count, grain, [](void *f, int64_t begin, int64_t end) { (*static_cast<std::remove_reference_t<F> *>(f))(begin, end); }, &body);
+  }
+
+private:
+  struct State;
+  std::unique_ptr<State> state;
+};
+
+} // namespace tinyfin
