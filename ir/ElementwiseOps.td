@@ -70,7 +70,7 @@ def Fin_CosOp : Fin_UnaryOp<"cos", "cosine of x (radians)"> { let savedOperands 
 def Fin_AbsOp : Fin_UnaryOp<"abs", "magnitude of x", Fin_NumberTensor> { let savedOperands = [0]; }
 def Fin_NegOp : Fin_UnaryOp<"neg", "-x", Fin_NumberTensor>;
 def Fin_SignOp : Fin_UnaryOp<"sign", "-1, 0 or 1; NaN stays NaN", Fin_NumberTensor> { let differentiable = 0; }
-def Fin_ReluOp : Fin_UnaryOp<"relu", "max(x, 0); NaN stays NaN", Fin_NumberTensor, [Idempotent]> { let savedResults = [0]; }
+def Fin_ReluOp : Fin_UnaryOp<"relu", "max(x, 0); NaN stays NaN", Fin_NumberTensor> { let savedResults = [0]; }
 def Fin_SigmoidOp : Fin_UnaryOp<"sigmoid", "1 / (1 + exp(-x))"> { let savedResults = [0]; }
 
 def Fin_ClampOp : Fin_ElementwiseOp<"clamp"> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recorded graph as words: the form in which eager code is recorded, looked up and handed to a compiler.
 //   input:  kInput, dtype, role, rank, dims...          one slot
-//   op:     OpId, operand count, slots..., attributes    one slot a result
+//   op:     OpId | operand count << 16 | attribute words << 32, slots..., attributes    one slot a result
 // Result types are not stored: they follow from the shape rules. Slots are numbered in order of appearance.
 // A graph is always decoded from the words it is looked up by, so nothing can be missing from a key.
 #pragma once
@@ -17,12 +17,6 @@ enum class InputRole : int64_t { Tensor = 0, Scalar = 1 };
 
 void appendInput(Words &words, const TensorSpec &spec, InputRole role);
 void appendOp(Words &words, OpId op, llvm::ArrayRef<uint32_t> operands, llvm::ArrayRef<int64_t> attrs);
-
-/// One op's place in a trace, for a walk without MLIR.
-struct TraceOp {
-  OpId op;
-  std::span<const int64_t> operands, attrs;
-};
 
 /// `func.func @main(inputs) -> outputs` in a fresh module. `locations` has an entry an op, or is empty. Scalar inputs
 /// carry the argument attribute `fin.scalar`. Words that no recorder wrote give null and an error on `context`.

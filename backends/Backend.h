@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a backend is: a folder that claims fusion regions and compiles planned graphs to Executables.
+#pragma once
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "runtime/Executable.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tinyfin {
+
+struct CompileOptions {
+  bool libraries = true;      // may call oneDNN; false: every region by generated code alone
+  bool deterministic = false; // no timed choices
+};
+
+class Backend {
+public:
+  virtual ~Backend() = default;
+  virtual const char *name() const = 0;
+  /// Ok, or why it cannot run here: "no CUDA driver: libcuda.so.1 was not found".
+  virtual Status probe() = 0;
+  virtual Device &device() = 0;
+  /// What the code depends on, for cache keys: name and instruction set, never a CPU's marketing name.
+  virtual std::string target() = 0;
+  /// Whether graphs come fused (fin.fusion) or op by op.
+  virtual bool wantsFusion() const = 0;
+  /// Attaches the claim function, EvalInterface and whatever else the backend adds to the dialect.
+  virtual void extendDialects(mlir::DialectRegistry &registry) {}
+  /// Compiles `main` of a static, planned module (docs/architecture.md, Compiling). Unsupported names the op and why.
+  virtual StatusOr<std::shared_ptr<Executable>> compile(mlir::func::FuncOp main, const CompileOptions &options) = 0;
+};
+
+/// All backends in this build, made once. Each folder defines `std::unique_ptr<Backend> make<Name>Backend()`.
+llvm::ArrayRef<Backend *> allBackends();
+/// By name; InvalidArgument lists the names there are, Unavailable says why probe() failed.
+StatusOr<Backend *> findBackend(llvm::StringRef name);
+
+} // namespace tinyfin

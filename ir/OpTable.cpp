@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generated op table and look-ups in it.
+#include "ir/OpTable.h"
+#include "ir/GraphBuilder.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace tinyfin::fin {
+
+#include "ir/OpTable.cpp.inc"
+static_assert(std::size(opTable) == kNumOps);
+
+const OpInfo &infoOf(OpId op) { return opTable[static_cast<int>(op)]; }
+
+std::optional<OpId> findOp(llvm::StringRef name) {
+  static const auto *ids = [] {
+    auto *map = new llvm::StringMap<OpId>;
+    for (int i = 0; i < kNumOps; ++i) map->try_emplace(opTable[i].name, static_cast<OpId>(i));
+    return map;
+  }();
+  auto found = ids->find(name);
+  return found == ids->end() ? std::nullopt : std::optional(found->second);
+}
+
+llvm::LogicalResult inferResults(OpId op, llvm::ArrayRef<TensorSpec> operands, llvm::ArrayRef<int64_t> attrs,
+                                 llvm::SmallVectorImpl<TensorSpec> &results, std::string &error) {
+  const OpInfo &info = infoOf(op);
+  if (!info.isVariadic && operands.size() != info.operands.size()) {
+    error = llvm::Twine("found " + llvm::Twine(operands.size()) + " operands, wanted " + llvm::Twine(info.operands.size())).str();
+    return llvm::failure();
+  }
+  ShapeQuery query{op, operands, AttrReader({attrs.data(), attrs.size()}), results, {}};
+  if (llvm::failed(info.shapeRule(query))) {
+    error = std::move(query.error);
+    return llvm::failure();
+  }
+  return llvm::success();
+}
+
+} // namespace tinyfin::fin
