@@ -36,6 +36,13 @@ Dim Dim::symbol(llvm::StringRef name, int64_t factor) {
   return fromWord(-1 - (entry->second << kFactorBits | factor));
 }
 
+bool Dim::isValid() const {
+  if (isConstant()) return true;
+  Symbols &table = symbols();
+  std::lock_guard lock(table.mutex);
+  return factor() > 0 && static_cast<size_t>((-1 - bits) >> kFactorBits) < table.names.size();
+}
+
 llvm::StringRef Dim::symbolName() const {
   Symbols &table = symbols();
   std::lock_guard lock(table.mutex);
@@ -62,6 +69,18 @@ std::optional<Dim> Dim::parse(llvm::StringRef text) {
   bool isName = !text.empty() && !llvm::isDigit(text[0]) &&
                 llvm::all_of(text, [](char c) { return llvm::isAlnum(c) || c == '_'; });
   return isName ? std::optional(symbol(text, number)) : std::nullopt;
+}
+
+std::optional<Dim> add(Dim a, Dim b) {
+  if (a.is(0)) return b;
+  if (b.is(0)) return a;
+  if (a.isConstant() != b.isConstant()) return std::nullopt;
+  if (!a.isConstant() && a.symbolName() != b.symbolName()) return std::nullopt;
+  int64_t sum;
+  bool overflow = a.isConstant() ? __builtin_add_overflow(a.constant(), b.constant(), &sum)
+                                 : __builtin_add_overflow(a.factor(), b.factor(), &sum);
+  if (overflow || sum > (a.isConstant() ? kMaxElements : kMaxFactor)) return std::nullopt;
+  return a.isConstant() ? Dim(sum) : Dim::symbol(a.symbolName(), sum);
 }
 
 std::optional<Dim> multiply(Dim a, Dim b) {

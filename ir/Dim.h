@@ -20,6 +20,8 @@ public:
   static Dim symbol(llvm::StringRef name, int64_t factor = 1);
   static Dim fromWord(int64_t word) { Dim dim; dim.bits = word; return dim; }
   int64_t word() const { return bits; }
+  /// False for a negative word that names no symbol: words may come from a file.
+  bool isValid() const;
 
   bool isConstant() const { return bits >= 0; }
   int64_t constant() const { assert(isConstant()); return bits; }
@@ -35,6 +37,8 @@ private:
   int64_t bits = 0;
 };
 
+/// a + b, unless they are a symbol and something else or it overflows.
+std::optional<Dim> add(Dim a, Dim b);
 /// a * b, unless both are symbolic or it overflows.
 std::optional<Dim> multiply(Dim a, Dim b);
 /// The dim d with b * d == a, if there is one.

@@ -2,6 +2,7 @@
 // The generated op table and look-ups in it.
 #include "ir/OpTable.h"
 #include "ir/GraphBuilder.h"
+#include "ir/shape/Check.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace tinyfin::fin {
@@ -23,17 +24,11 @@ std::optional<OpId> findOp(llvm::StringRef name) {
 
 llvm::LogicalResult inferResults(OpId op, llvm::ArrayRef<TensorSpec> operands, llvm::ArrayRef<int64_t> attrs,
                                  llvm::SmallVectorImpl<TensorSpec> &results, std::string &error) {
-  const OpInfo &info = infoOf(op);
-  if (!info.isVariadic && operands.size() != info.operands.size()) {
-    error = llvm::Twine("found " + llvm::Twine(operands.size()) + " operands, wanted " + llvm::Twine(info.operands.size())).str();
-    return llvm::failure();
-  }
   ShapeQuery query{op, operands, AttrReader({attrs.data(), attrs.size()}), results, {}};
-  if (llvm::failed(info.shapeRule(query))) {
-    error = std::move(query.error);
-    return llvm::failure();
-  }
-  return llvm::success();
+  if (llvm::failed(shape::checkQuery(query, error))) return llvm::failure();
+  if (llvm::succeeded(infoOf(op).shapeRule(query))) return shape::checkResults(results, error);
+  error = std::move(query.error);
+  return llvm::failure();
 }
 
 } // namespace tinyfin::fin

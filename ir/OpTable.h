@@ -22,6 +22,9 @@ struct AttrInfo {
   AttrKind kind;
 };
 
+/// What an operand may hold.
+enum class DTypeSet : uint8_t { Any, Number, Float, Bool, Index, Int64 };
+
 /// The question a shape rule answers: result types from operand types and attributes.
 struct ShapeQuery {
   OpId op;
@@ -54,6 +57,7 @@ struct OpInfo {
   ShapeRule shapeRule;
   GraphRule vjp;       // null: not differentiable
   GraphRule decompose; // null: primitive
+  llvm::ArrayRef<DTypeSet> operandDTypes; // an entry an operand
 };
 
 const OpInfo &infoOf(OpId op);

@@ -18,6 +18,11 @@ ATTR_KINDS = {  # ODS constraint -> (AttrKind, C++ parameter, how it is written,
     "StrAttr": ("Text", "llvm::StringRef", "text", "str"),
 }
 
+DTYPE_SETS = {  # ODS operand constraint -> DTypeSet: the shape rules' check is the .td's
+    "Fin_Tensor": "Any", "Fin_NumberTensor": "Number", "Fin_FloatTensor": "Float", "Fin_BoolTensor": "Bool",
+    "Fin_IndexTensor": "Index", "Fin_IndexVector": "Int64", "Fin_RandomState": "Int64",
+}
+
 
 class RecordedOp:
     """One Fin_Op record, in the words the generators below use."""
@@ -32,7 +37,7 @@ class RecordedOp:
         self.saved_operands = sum(1 << i for i in record["savedOperands"])
         self.saved_results = sum(1 << i for i in record["savedResults"])
         self.results = [name for _, name in record["results"]["args"]]
-        self.operands, self.attrs, self.variadic = [], [], False
+        self.operands, self.dtype_sets, self.attrs, self.variadic = [], [], [], False
         for constraint, name in record["arguments"]["args"]:
             kind = constraint["def"]
             if kind in ATTR_KINDS:
@@ -41,7 +46,11 @@ class RecordedOp:
             if "Attr" in records[kind]["!superclasses"]:
                 sys.exit(f"{record['!name']}: attribute kind {kind} is unknown, wanted one of {', '.join(ATTR_KINDS)}")
             self.operands.append(name)
-            self.variadic |= "Variadic" in records[kind]["!superclasses"]
+            if "Variadic" in records[kind]["!superclasses"]:
+                self.variadic, kind = True, records[kind]["baseType"]["def"]
+            if kind not in DTYPE_SETS:
+                sys.exit(f"{record['!name']}: operand kind {kind} is unknown, wanted one of {', '.join(DTYPE_SETS)}")
+            self.dtype_sets.append(DTYPE_SETS[kind])
         traits = {t["def"] for t in record["traits"]}
         self.elementwise, self.composite = "Fin_Elementwise" in traits, "Fin_Composite" in traits
         self.random, self.effect = "Fin_Random" in traits, "Pure" not in traits
@@ -73,7 +82,9 @@ def op_table(ops):
     out += [f"void vjp{op.id}(RuleContext &);" for op in ops if op.differentiable]
     out += [f"void decompose{op.id}(RuleContext &);" for op in ops if op.composite]
     for op in ops:
-        out.append(f"static const char *const operands{op.id}[] = {{{', '.join(map(quoted, op.operands))}}};")
+        if op.operands:
+            out.append(f"static const char *const operands{op.id}[] = {{{', '.join(map(quoted, op.operands))}}};")
+            out.append(f"static const DTypeSet dtypes{op.id}[] = {{{', '.join(f'DTypeSet::{s}' for s in op.dtype_sets)}}};")
         if op.results:
             out.append(f"static const char *const results{op.id}[] = {{{', '.join(map(quoted, op.results))}}};")
         if op.attrs:
@@ -82,14 +93,12 @@ def op_table(ops):
     out.append("static const OpInfo opTable[] = {")
     for op in ops:
         flags = ", ".join(str(bool(f)).lower() for f in (op.variadic, op.elementwise, op.composite, op.random, op.effect))
-        if not op.operands:
-            out[out.index(f"static const char *const operands{op.id}[] = {{}};")] = ""
         out.append(
             f'    {{"fin.{op.mnemonic}", "{op.mnemonic}", "{op.family}", {quoted(op.summary)}, '
             f'{f"operands{op.id}" if op.operands else "{}"}, {f"results{op.id}" if op.results else "{}"}, '
             f'{f"attrs{op.id}" if op.attrs else "{}"}, {flags}, {op.saved_operands}u, {op.saved_results}u, '
             f'shape::{op.shape_rule}, {f"vjp{op.id}" if op.differentiable else "nullptr"}, '
-            f'{f"decompose{op.id}" if op.composite else "nullptr"}}},')
+            f'{f"decompose{op.id}" if op.composite else "nullptr"}, {f"dtypes{op.id}" if op.operands else "{}"}}},')
     return "\n".join(out + ["};"])
 
 
