@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reference-counted memory of a device, and the device that hands it out from a pool.
 #pragma once
+#include "runtime/DType.h"
 #include "runtime/Status.h"
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 namespace tinyfin {
@@ -37,6 +39,7 @@ private:
   size_t bytes = 0;
   size_t capacity = 0;
   Device *owner = nullptr;
+  Buffer *next = nullptr; // in the pool's lists
   Event event;
   std::function<void()> releaseForeign; // memory that is someone else's: called once when the last reference goes
 };
@@ -60,10 +63,14 @@ private:
 };
 
 struct MemoryStats {
-  size_t liveBytes = 0, peakBytes = 0, pooledBytes = 0;
+  size_t liveBytes = 0, peakBytes = 0; // as asked for, without foreign memory
+  size_t pooledBytes = 0;              // freed and kept for reuse
   uint64_t allocations = 0; // buffers handed out
   uint64_t systemAllocations = 0; // of these, how many the operating system was asked for
 };
+
+/// The bytes of a dense tensor; OutOfMemory if they overflow, InvalidArgument if a dimension is negative.
+StatusOr<size_t> byteSize(std::span<const int64_t> dims, DType dtype);
 
 /// Where memory lives. Freed blocks are kept by size class and reused; the pool's bytes are bounded by TINYFIN_POOL_BYTES.
 class Device {

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/Config.h"
+#include "runtime/ThreadPool.h"
+#include <atomic>
+#include <gtest/gtest.h>
+#include <mutex>
+#include <set>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+using namespace tinyfin;
+
+namespace {
+
+using Piece = std::pair<int64_t, int64_t>;
+
+std::set<Piece> piecesOf(ThreadPool &pool, int64_t count, int64_t grain) {
+  std::mutex mutex;
+  std::set<Piece> pieces;
+  pool.parallelFor(count, grain, [&](int64_t begin, int64_t end) {
+    std::lock_guard lock(mutex);
+    EXPECT_TRUE(pieces.emplace(begin, end).second) << "piece run twice: " << begin;
+  });
+  return pieces;
+}
+
+TEST(ThreadPool, PiecesDependOnCountAndGrainAlone) {
+  ThreadPool one(1), four(4);
+  for (int64_t count : {0, 1, 7, 8, 9, 1000})
+    for (int64_t grain : {1, 3, 8, 2000}) {
+      std::set<Piece> pieces = piecesOf(one, count, grain);
+      EXPECT_EQ(pieces, piecesOf(four, count, grain)) << count << " by " << grain;
+      int64_t at = 0;
+      for (auto [begin, end] : pieces) {
+        EXPECT_EQ(begin, at);
+        EXPECT_LE(end - begin, grain);
+        at = end;
+      }
+      EXPECT_EQ(at, count);
+    }
+}
+
+TEST(ThreadPool, ManyRegionsLoseNoPiece) {
+  ThreadPool pool(4);
+  std::vector<int64_t> touched(257, 0);
+  for (int region = 0; region < 2000; ++region)
+    pool.parallelFor(touched.size(), 1 + region % 16, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) touched[i]++; // plain memory: the region's end must publish it
+    });
+  for (int64_t count : touched) EXPECT_EQ(count, 2000);
+}
+
+TEST(ThreadPool, WorksAfterWorkersSlept) {
+  ASSERT_TRUE(Config::process().set("SPIN_MICROSECONDS", "0").isOk());
+  ThreadPool pool(4);
+  Config::process().reset();
+  for (int region = 0; region < 200; ++region) {
+    std::atomic<int64_t> sum{0};
+    pool.parallelFor(64, 1, [&](int64_t begin, int64_t) { sum += begin; });
+    EXPECT_EQ(sum, 63 * 64 / 2);
+    if (region % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+TEST(ThreadPool, OtherThreadsTakePart) {
+  ThreadPool pool(4);
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  pool.parallelFor(64, 1, [&](int64_t, int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  });
+  EXPECT_GT(threads.size(), 1u);
+  EXPECT_EQ(threads.count(std::this_thread::get_id()), 1u);
+}
+
+TEST(ThreadPool, NestedRegionsRunSerially) {
+  ThreadPool pool(4);
+  std::atomic<int64_t> total{0};
+  pool.parallelFor(16, 1, [&](int64_t, int64_t) {
+    std::thread::id self = std::this_thread::get_id();
+    pool.parallelFor(10, 2, [&](int64_t begin, int64_t end) {
+      EXPECT_EQ(std::this_thread::get_id(), self);
+      total += end - begin;
+    });
+  });
+  EXPECT_EQ(total, 160);
+}
+
+TEST(ThreadPool, SeveralCallersAtOnce) {
+  ThreadPool pool(3);
+  std::atomic<int64_t> total{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i)
+    callers.emplace_back([&] {
+      for (int region = 0; region < 300; ++region)
+        pool.parallelFor(40, 1, [&](int64_t begin, int64_t end) { total += end - begin; });
+    });
+  for (std::thread &caller : callers) caller.join();
+  EXPECT_EQ(total, 4 * 300 * 40);
+}
+
+TEST(ThreadPool, ThereIsOneProcessPool) {
+  EXPECT_GE(ThreadPool::process().threads(), 1);
+  EXPECT_EQ(&ThreadPool::process(), &ThreadPool::process());
+}
+
+TEST(ThreadPool, SurvivesFork) {
+#if defined(__SANITIZE_THREAD__) || (defined(__has_feature) && __has_feature(thread_sanitizer))
+  GTEST_SKIP() << "the thread sanitizer refuses threads after a fork";
+#endif
+  auto sumTo = [](int64_t count) {
+    std::atomic<int64_t> sum{0};
+    ThreadPool::process().parallelFor(count, 1, [&](int64_t begin, int64_t) { sum += begin; });
+    return sum.load();
+  };
+  ASSERT_EQ(sumTo(1000), 999 * 1000 / 2);
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(20); // a hang fails the test instead of stopping it
+    _exit(sumTo(1000) == 999 * 1000 / 2 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(sumTo(1000), 999 * 1000 / 2);
+}
+
+} // namespace
