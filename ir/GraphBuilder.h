@@ -31,6 +31,8 @@ public:
   virtual const TensorSpec &specOf(Ref value) = 0;
   /// A 0-d tensor known now.
   virtual Ref scalar(double value, DType dtype) = 0;
+  /// A 1-d i64 tensor known now: the starts of a slice.
+  virtual Ref indexVector(llvm::ArrayRef<int64_t> items) = 0;
 
   // Shorthands that rules share.
   llvm::ArrayRef<Dim> dimsOf(Ref value) { return specOf(value).dims; }
