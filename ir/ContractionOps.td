@@ -40,7 +40,7 @@ def Fin_AvgPool2dOp : Fin_PoolOp<"avg_pool2d", "mean of each window of x [N,C,H,
 def Fin_MaxPool2dGradOp : Fin_ContractionOp<"max_pool2d_grad", "gradient of max_pool2d: dy goes to the first largest element of each window of x"> {
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$dy, DenseI64ArrayAttr:$kernel_size, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
   let shapeRule = "maxPool2dGrad";
-  let differentiable = 0;
+  let savedOperands = [0];
   let family = "pooling";
 }
 def Fin_AvgPool2dGradOp : Fin_ContractionOp<"avg_pool2d_grad", "gradient of avg_pool2d; `input_size` is (H, W)"> {
