@@ -26,7 +26,7 @@ public:
   static Status ok() { return {}; }
   static Status error(StatusCode code, std::string message) {
     Status status;
-    status.failure = std::make_unique<Failure>(Failure{code, std::move(message)});
+    status.failure = std::make_unique<Failure>(Failure{code, std::move(message), -1});
     return status;
   }
   Status(const Status &other) : failure(other.failure ? std::make_unique<Failure>(*other.failure) : nullptr) {}
@@ -39,11 +39,17 @@ public:
     static const std::string none;
     return failure ? failure->message : none;
   }
+  /// The recorded op that failed, by its place in the graph; -1 when it is not known or nothing failed.
+  int64_t origin() const { return failure ? failure->origin : -1; }
+  void setOrigin(int64_t op) {
+    if (failure && failure->origin < 0) failure->origin = op;
+  }
 
 private:
   struct Failure {
     StatusCode code;
     std::string message;
+    int64_t origin = -1;
   };
   std::unique_ptr<Failure> failure;
 };
