@@ -44,7 +44,7 @@ void vjpGelu(RuleContext &c) {
 /// The same op on the cotangent draws the same mask again: no mask is kept.
 void vjpDropout(RuleContext &c) {
   Rule r(c);
-  r.give(0, r.dropout(r.dy(), r.x(1), r.x(2), r.attrs().integer()));
+  if (r.needs(0)) r.give(0, r.dropout(r.dy(), r.x(1), r.x(2), r.attrs().integer()));
 }
 
 void vjpEmbedding(RuleContext &c) {

@@ -45,20 +45,23 @@ void vjpPow(RuleContext &c) {
 }
 
 /// Of maximum and minimum: the larger (smaller) operand gets the cotangent, equal ones get half each.
-static void giveToWinner(Rule &r, Expr lhsLoses, Expr rhsLoses) {
+static void giveToWinner(Rule &r, bool largerWins) {
   Expr zero = r.dy().like(0), shared = r.select(r.eq(r.x(0), r.x(1)), r.dy() * 0.5, r.dy());
-  if (r.needs(0)) r.give(0, r.select(lhsLoses, zero, shared));
-  if (r.needs(1)) r.give(1, r.select(rhsLoses, zero, shared));
+  for (unsigned i : {0, 1}) {
+    if (!r.needs(i)) continue;
+    Expr self = r.x(i), other = r.x(1 - i);
+    r.give(i, r.select(largerWins ? r.lt(self, other) : r.lt(other, self), zero, shared));
+  }
 }
 
 void vjpMaximum(RuleContext &c) {
   Rule r(c);
-  giveToWinner(r, r.lt(r.x(0), r.x(1)), r.lt(r.x(1), r.x(0)));
+  giveToWinner(r, /*largerWins=*/true);
 }
 
 void vjpMinimum(RuleContext &c) {
   Rule r(c);
-  giveToWinner(r, r.lt(r.x(1), r.x(0)), r.lt(r.x(0), r.x(1)));
+  giveToWinner(r, /*largerWins=*/false);
 }
 
 void vjpClamp(RuleContext &c) {

@@ -12,13 +12,14 @@ void vjpLayerNorm(RuleContext &c) {
   const TensorSpec &spec = r.xSpec();
   Axes axes = axesBetween(r.attrs().integer(), static_cast<int64_t>(spec.rank()));
   Expr dy = r.wide(r.dy()), rstd = r.wide(r.y(2)), dx;
+  r.give(2, dy);
+  if (!r.needs(0) && !r.needs(1)) return;
   Expr xhat = (r.wide(r.x()) - r.wide(r.y(1))) * rstd;
   if (dy && r.needs(0)) {
     Expr g = dy * r.wide(r.x(1));
     dx = rstd * (g - r.mean(g, axes, true) - xhat * r.mean(g * xhat, axes, true));
   }
   if (dy && r.needs(1)) r.give(1, dy * xhat);
-  r.give(2, dy);
   if (!r.needs(0)) return;
   Dims counted = dimsAt(spec.dims, axes);
   if (r.dy(1)) dx = r.sumOf(dx, r.broadcast(r.dividedByCount(r.wide(r.dy(1)), counted), spec.dims));
@@ -35,13 +36,15 @@ void vjpBatchNorm(RuleContext &c) {
   const TensorSpec &spec = r.xSpec();
   Axes axes = axesButChannel(static_cast<int64_t>(spec.rank()));
   Dims counted = dimsAt(spec.dims, axes);
-  Expr dy = r.wide(r.dy()), dx;
-  Expr centered = r.wide(r.x()) - r.perChannel(r.y(1));
-  if (dy) {
+  bool needsOnlyBias = !r.needs(0) && !r.needs(1);
+  Expr dy = r.wide(r.dy()), dx, centered;
+  if (!needsOnlyBias) centered = r.wide(r.x()) - r.perChannel(r.y(1));
+  Expr sum = dy && (r.needs(0) || r.needs(2)) ? r.sum(dy, axes, false) : Expr();
+  r.give(2, sum);
+  if (dy && !needsOnlyBias) {
     Expr rstd = r.rsqrt(r.wide(r.y(2)) + r.attrs().real());
-    Expr sum = r.sum(dy, axes, false), scaledSum = r.sum(dy * centered, axes, false) * rstd;
+    Expr scaledSum = r.sum(dy * centered, axes, false) * rstd;
     r.give(1, scaledSum);
-    r.give(2, sum);
     if (r.needs(0)) {
       Expr shift = r.perChannel(r.dividedByCount(sum, counted));
       Expr slope = r.perChannel(r.dividedByCount(scaledSum, counted) * rstd);
@@ -57,14 +60,12 @@ void vjpBatchNorm(RuleContext &c) {
 void vjpBatchNormInference(RuleContext &c) {
   Rule r(c);
   Axes axes = axesButChannel(static_cast<int64_t>(r.xSpec().rank()));
-  Expr dy = r.wide(r.dy()), weight = r.wide(r.x(1));
-  Expr rstd = r.rsqrt(r.wide(r.x(4)) + r.attrs().real());
+  Expr dy = r.wide(r.dy()), sum = r.needs(2) || r.needs(3) ? r.sum(dy, axes, false) : Expr();
+  r.give(2, sum);
+  if (!r.needs(0) && !r.needs(1) && !r.needs(3) && !r.needs(4)) return;
+  Expr weight = r.wide(r.x(1)), rstd = r.rsqrt(r.wide(r.x(4)) + r.attrs().real());
   if (r.needs(0)) r.give(0, dy * r.perChannel(weight * rstd));
-  if (r.needs(2) || r.needs(3)) {
-    Expr sum = r.sum(dy, axes, false);
-    r.give(2, sum);
-    if (r.needs(3)) r.give(3, -(sum * weight * rstd));
-  }
+  if (r.needs(3)) r.give(3, -(sum * weight * rstd));
   if (!r.needs(1) && !r.needs(4)) return;
   Expr centered = r.wide(r.x()) - r.perChannel(r.x(3));
   Expr scaledSum = r.sum(dy * centered, axes, false) * rstd;
