@@ -43,12 +43,6 @@ template <class T> void argmaxOfColumns(const T *__restrict x, int64_t count, in
   }
 }
 
-void write(const TensorArg &out, int64_t first, const int64_t *values, int64_t count) {
-  if (out.dtype == DType::I32)
-    for (int64_t i = 0; i < count; ++i) out.as<int32_t>()[first + i] = static_cast<int32_t>(values[i]);
-  else std::copy_n(values, count, out.as<int64_t>() + first);
-}
-
 template <class T> void argmax(const KernelArgs &args, size_t axis) {
   const TensorArg &x = args.inputs[0], &out = args.outputs[0];
   const int64_t extent = x.dims[axis], inner = strideOf(x.dims, axis);
@@ -61,7 +55,7 @@ template <class T> void argmax(const KernelArgs &args, size_t axis) {
       int64_t best[kColumns];
       if (inner == 1) best[0] = argmaxOfRow(at, extent);
       else argmaxOfColumns(at, extent, inner, size, best);
-      write(out, o * inner + from, best, size);
+      std::copy_n(best, size, out.as<int64_t>() + o * inner + from);
     }
   };
   if (outer * extent * inner <= kSerialElements) return body(0, outer * blocks);

@@ -149,10 +149,6 @@ private:
   }
   void finish(int64_t task, const Total *totals) const {
     const int64_t size = reducer.resultsOf(task), first = reducer.firstResult(task);
-    if (sizeof(T) < 8 && out.dtype == DType::I64) { // an integer sum may be wider than its operand
-      for (int64_t i = 0; i < size; ++i) out.as<int64_t>()[first + i] = static_cast<int64_t>(totals[i]);
-      return;
-    }
     for (int64_t i = 0; i < size; ++i)
       out.as<T>()[first + i] = store<T>(static_cast<Compute<T>>(Policy::finish(totals[i], reducer.shape.count)));
   }
@@ -173,8 +169,7 @@ template <class Policy, class T> Status reduceWith(const KernelArgs &args) {
   if (shape.outputs == 0) return Status::ok();
   if (shape.count == 0) {
     auto nothing = store<T>(static_cast<Compute<T>>(Policy::finish(Policy::identity(), 0)));
-    if (sizeof(T) < 8 && out.dtype == DType::I64) std::fill_n(out.as<int64_t>(), shape.outputs, 0);
-    else std::fill_n(out.as<T>(), shape.outputs, nothing);
+    std::fill_n(out.as<T>(), shape.outputs, nothing);
   } else if (shape.innermostReduced) {
     RowReducer<Policy, T> reducer(shape, x);
     ReductionRun<Policy, RowReducer<Policy, T>, T>(reducer, out, args.pool).run();

@@ -77,8 +77,8 @@ static inline float tanh(float x) {
   p = p * z - 3.33332819422e-1f;
   float near = p * z * x + x;
   float magnitude = std::fabs(x);
-  float far = std::copysign(1.0f - 2.0f / (exp(2.0f * magnitude) + 1.0f), x);
-  return magnitude < 0.625f ? near : far;
+  float far = 1.0f - 2.0f / (exp(2.0f * magnitude) + 1.0f);
+  return std::copysign(magnitude < 0.625f ? near : far, x); // the sign also of -0
 }
 
 static inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
@@ -125,7 +125,7 @@ static inline float sinOfQuadrant(float r, uint32_t quadrant) {
   float s = -1.9515295891e-4f;
   s = s * z + 8.3321608736e-3f;
   s = s * z - 1.6666654611e-1f;
-  s = s * (z * r) + r;
+  s = std::copysign(s * (z * r) + r, r); // the sign also of -0
   float c = 2.443315711809948e-5f;
   c = c * z - 1.388731625493765e-3f;
   c = c * z + 4.166664568298827e-2f;
