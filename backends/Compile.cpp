@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one driver of passes and backends. Diagnostics are collected and become the Status.
+#include "backends/Compile.h"
+#include "backends/EagerLowering.h"
+#include "backends/KernelTable.h"
+#include "mlir/IR/Diagnostics.h"
+#include "passes/Pipelines.h"
+#include "runtime/Config.h"
+#include <chrono>
+
+using namespace mlir;
+
+namespace tinyfin {
+namespace {
+
+/// Collects a context's errors while it lives.
+class Errors {
+public:
+  explicit Errors(MLIRContext *context) : handler(context, [this](Diagnostic &diagnostic) { note(diagnostic); }) {}
+
+  Status status(StatusCode code) const {
+    Status status = Status::error(code, text.empty() ? "the compiler failed without a diagnostic" : text);
+    status.setOrigin(origin);
+    return status;
+  }
+
+private:
+  void note(Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Error) return;
+    if (!text.empty()) text += "; ";
+    text += diagnostic.str();
+    if (origin < 0) origin = originOf(diagnostic.getLocation());
+  }
+  std::string text;
+  int64_t origin = -1;
+  ScopedDiagnosticHandler handler;
+};
+
+fin::PipelineSettings settingsNow() {
+  return {config::disable(), config::dump(), config::foldLimitBytes()};
+}
+
+Status runPasses(ModuleOp module, Backend &backend) {
+  fin::PipelineSettings settings = settingsNow();
+  PassManager pm(module.getContext(), ModuleOp::getOperationName());
+  pm.enableVerifier(!settings.dumpFolder.empty()); // each phase checks its own contract
+  fin::instrument(pm, settings);
+  fin::buildInterpret(pm, settings);
+  Errors errors(module.getContext());
+  return succeeded(pm.run(module)) ? Status::ok() : errors.status(StatusCode::Internal);
+}
+
+/// "file.py:12" as a location that also knows the op's number in the trace.
+Location lineLocation(MLIRContext *context, llvm::StringRef line, int64_t origin) {
+  Location place = originLocation(context, origin);
+  auto [file, number] = line.rsplit(':');
+  unsigned at = 0;
+  if (line.empty() || number.getAsInteger(10, at)) return place;
+  return FusedLoc::get(context, {FileLineColLoc::get(context, file, at, 0), place});
+}
+
+size_t countOps(std::span<const int64_t> words) {
+  size_t ops = 0;
+  for (size_t at = 0; at < words.size(); ++ops) {
+    uint64_t head = static_cast<uint64_t>(words[at]);
+    bool isInput = words[at] == fin::kInput;
+    if (isInput && words.size() - at < 4) break;
+    uint64_t skip = isInput ? 4 + static_cast<uint64_t>(words[at + 3]) : 1 + (head >> 16 & 0xffff) + (head >> 32);
+    ops -= isInput;
+    if (skip > words.size() - at) break;
+    at += skip;
+  }
+  return ops;
+}
+
+} // namespace
+
+std::unique_ptr<MLIRContext> makeContext(Backend &backend) {
+  DialectRegistry registry;
+  registry.insert<fin::FinDialect, func::FuncDialect>();
+  attachEval(registry);
+  backend.extendDialects(registry);
+  auto context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  context->loadDialect<fin::FinDialect, func::FuncDialect>();
+  return context;
+}
+
+StatusOr<std::shared_ptr<Executable>> compileModule(ModuleOp module, Backend &backend, const CompileOptions &options) {
+  auto start = std::chrono::steady_clock::now();
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main || !llvm::hasSingleElement(main.getBody()))
+    return Status::error(StatusCode::InvalidArgument, "found no function @main of one block, wanted one");
+  TINYFIN_RETURN_IF_ERROR(runPasses(module, backend));
+  StatusOr<std::shared_ptr<Executable>> compiled = backend.compile(main, options);
+  if (compiled.isOk())
+    compiled.value()->stats.compileMilliseconds =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return compiled;
+}
+
+StatusOr<std::shared_ptr<Executable>> compileTrace(std::span<const int64_t> words, llvm::ArrayRef<uint32_t> outputs,
+                                                   Backend &backend, const CompileOptions &options,
+                                                   llvm::ArrayRef<std::string> lines) {
+  std::unique_ptr<MLIRContext> context = makeContext(backend);
+  SmallVector<Location> locations;
+  for (size_t i = 0, ops = countOps(words); i < ops; ++i)
+    locations.push_back(lineLocation(context.get(), i < lines.size() ? llvm::StringRef(lines[i]) : "", i));
+  OwningOpRef<ModuleOp> module;
+  {
+    Errors errors(context.get());
+    module = fin::decodeTrace(*context, words, outputs, locations);
+    if (!module) return errors.status(StatusCode::InvalidArgument);
+  }
+  return compileModule(*module, backend, options);
+}
+
+} // namespace tinyfin

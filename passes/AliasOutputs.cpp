@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Output and input pairs whose memory may be one.
+//   1. candidates: (output, input) of equal type where the write is legal
+//   2. the nearest pairs first: how many elementwise steps lie between the input and the output
+#include "llvm/ADT/BitVector.h"
+#include "llvm/ADT/SetVector.h"
+#include "passes/Passes.h"
+#include "passes/Storage.h"
+
+using namespace mlir;
+
+namespace tinyfin::fin {
+
+#define GEN_PASS_DEF_ALIASOUTPUTSPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+constexpr unsigned kFar = 64; // distance of inputs that the output's elementwise neighbourhood does not read
+
+/// Ops that may stop the run with an error. What was donated must not have been written before.
+bool canFail(Operation *op) {
+  return isa<AssertOp, GatherOp, ScatterAddOp, SliceOp, SliceUpdateOp, EmbeddingOp, CrossEntropyOp>(op);
+}
+
+struct Pair {
+  unsigned distance, output, input;
+};
+
+class Matcher {
+public:
+  explicit Matcher(func::FuncOp function)
+      : function(function), terminator(function.front().getTerminator()), storage(function) {
+    int at = 0;
+    for (Operation &op : function.front()) {
+      if (canFail(&op)) lastFailure = at;
+      ++at;
+    }
+  }
+
+  SmallVector<Pair> match() {
+    SmallVector<Pair> candidates, chosen;
+    for (unsigned output = 0; output < terminator->getNumOperands(); ++output) addCandidates(output, candidates);
+    llvm::sort(candidates, [](const Pair &a, const Pair &b) {
+      return std::tie(a.distance, a.output, a.input) < std::tie(b.distance, b.output, b.input);
+    });
+    llvm::BitVector outputs(terminator->getNumOperands()), inputs(function.getNumArguments());
+    for (const Pair &pair : candidates) {
+      if (outputs[pair.output] || inputs[pair.input]) continue;
+      outputs.set(pair.output), inputs.set(pair.input);
+      chosen.push_back(pair);
+    }
+    return chosen;
+  }
+
+private:
+  void addCandidates(unsigned output, SmallVectorImpl<Pair> &candidates) {
+    Value value = terminator->getOperand(output);
+    const StorageClass &held = storage.of(value);
+    if (held.place != Place::Output || held.number != output || !isSafeAt(held)) return;
+    auto ofType = inputsByType.try_emplace(value.getType());
+    if (ofType.second)
+      for (BlockArgument argument : function.getArguments())
+        if (argument.getType() == value.getType()) ofType.first->second.push_back(argument);
+    if (ofType.first->second.empty()) return;
+    auto distances = nearInputs(held.root);
+    for (BlockArgument argument : ofType.first->second) {
+      if (!isLegal(held, argument)) continue;
+      auto near = distances.find(argument);
+      candidates.push_back({near == distances.end() ? kFar : near->second, output, argument.getArgNumber()});
+    }
+  }
+
+  // Nothing may fail once donated memory is written; slice_update checks before it writes.
+  bool isSafeAt(const StorageClass &written) const {
+    int at = static_cast<int>(written.first);
+    return at > lastFailure || (at == lastFailure && isa<SliceUpdateOp>(written.root.getDefiningOp()));
+  }
+
+  bool isLegal(const StorageClass &written, BlockArgument argument) {
+    const StorageClass &input = storage.of(argument);
+    if (input.last != written.first) return input.last < written.first;
+    // The op that writes the output is the last to read the input.
+    Operation *op = written.root.getDefiningOp();
+    return llvm::all_of(op->getOpOperands(), [&](OpOperand &use) {
+      if (&storage.of(use.get()) != &input) return true;
+      bool sameShape = cast<ShapedType>(use.get().getType()).getShape() ==
+                       cast<ShapedType>(written.root.getType()).getShape();
+      return sameShape && readsAtWrittenIndex(op, use.getOperandNumber());
+    });
+  }
+
+  // Breadth first through ops that keep the index, a few steps only.
+  llvm::SmallDenseMap<Value, unsigned> nearInputs(Value root) {
+    constexpr unsigned kMostSteps = 24;
+    llvm::SmallDenseMap<Value, unsigned> distances;
+    llvm::SmallSetVector<Value, 16> reached;
+    SmallVector<unsigned> depth = {0};
+    reached.insert(root);
+    for (unsigned i = 0; i < reached.size() && i < kMostSteps; ++i) {
+      Operation *op = reached[i].getDefiningOp();
+      if (!op) {
+        distances.try_emplace(reached[i], depth[i]);
+        continue;
+      }
+      for (OpOperand &operand : op->getOpOperands()) {
+        bool keepsIndex = isView(op) || readsAtWrittenIndex(op, operand.getOperandNumber());
+        if (keepsIndex && reached.insert(operand.get())) depth.push_back(depth[i] + 1);
+      }
+    }
+    return distances;
+  }
+
+  func::FuncOp function;
+  Operation *terminator;
+  Storage storage;
+  llvm::DenseMap<Type, SmallVector<BlockArgument>> inputsByType;
+  int lastFailure = -1;
+};
+
+struct AliasOutputs : impl::AliasOutputsPassBase<AliasOutputs> {
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    Operation *terminator = function.front().getTerminator();
+    OpBuilder builder(terminator);
+    for (const Pair &pair : Matcher(function).match()) {
+      Value value = terminator->getOperand(pair.output);
+      auto alias = AliasOp::create(builder, value.getLoc(), value.getType(), value, function.getArgument(pair.input));
+      terminator->setOperand(pair.output, alias.getResult());
+    }
+  }
+};
+
+} // namespace
+} // namespace tinyfin::fin

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The named pipelines: optimize -> specialize -> fuse -> plan. Each is a pass list that ends in a checked contract.
+#pragma once
+#include "mlir/Pass/PassManager.h"
+#include <string>
+
+namespace tinyfin::fin {
+
+/// What pipelines are told from outside (settings live above this layer).
+struct PipelineSettings {
+  std::string disabled;              // comma list of stems to skip: "fold-constants,cse"
+  std::string dumpFolder;            // gets a numbered file after each pass
+  int64_t foldLimitBytes = 1 << 20;  // largest constant that folding may make
+};
+
+/// For backends that run op by op: liveness and memory only, no rewriting, as it is on the path of every cache miss.
+void buildInterpret(mlir::OpPassManager &pm, const PipelineSettings &settings);
+/// Assigns outputs to inputs and intermediate values to the arena.
+void buildPlan(mlir::OpPassManager &pm, const PipelineSettings &settings);
+
+/// Makes `pm` write a file after each pass if the settings name a folder.
+void instrument(mlir::PassManager &pm, const PipelineSettings &settings);
+
+/// Registers `--fin-optimize` and the other phases, and all passes, with the textual pipeline parser.
+void registerPipelines(const PipelineSettings &settings);
+
+} // namespace tinyfin::fin

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Storage classes: one walk in program order.
+#include "passes/Storage.h"
+
+using namespace mlir;
+
+namespace tinyfin::fin {
+
+int64_t bytesOf(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  return tensor.getNumElements() * static_cast<int64_t>(sizeOf(*dtypeOf(tensor.getElementType())));
+}
+
+bool isView(Operation *op) { return isa<ReshapeOp, AliasOp>(op); }
+
+// In a map region every op is elementwise or an index transform; the first keep the index, and a read of the whole
+// domain by elementwise ops alone is a read at the written index.
+static bool fusionReadsAtWrittenIndex(FusionOp fusion, unsigned operand) {
+  if (fusion.getKind() != "map") return false;
+  Value argument = fusion.getBody().getArgument(operand);
+  return llvm::all_of(argument.getUsers(), [&](Operation *user) {
+    if (isa<YieldOp>(user)) return true;
+    return user->hasTrait<Elementwise>() && cast<ShapedType>(user->getResult(0).getType()).getShape() ==
+                                               cast<ShapedType>(argument.getType()).getShape();
+  });
+}
+
+bool readsAtWrittenIndex(Operation *op, unsigned operand) {
+  if (auto fusion = dyn_cast<FusionOp>(op)) return fusionReadsAtWrittenIndex(fusion, operand);
+  if (isa<SliceUpdateOp>(op)) return operand == 0;
+  return op->hasTrait<Elementwise>();
+}
+
+Storage::Storage(func::FuncOp function) {
+  Block &body = function.front();
+  for (BlockArgument argument : body.getArguments()) add(argument, Place::Input, argument.getArgNumber(), 0);
+  for (Operation &op : body) {
+    for (Value operand : op.getOperands()) classes[indices.lookup(operand)].last = opCount;
+    if (op.hasTrait<OpTrait::IsTerminator>())
+      visitReturn(op, opCount);
+    else
+      visit(op, opCount);
+    ++opCount;
+  }
+}
+
+void Storage::add(Value root, Place place, unsigned number, unsigned at) {
+  indices.try_emplace(root, classes.size());
+  StorageClass &added = classes.emplace_back();
+  added.place = place, added.number = number, added.root = root, added.first = added.last = at;
+}
+
+void Storage::visit(Operation &op, unsigned at) {
+  if (isa<ConstantOp>(op)) return add(op.getResult(0), Place::Constant, constants++, at);
+  if (isView(&op)) {
+    indices.try_emplace(op.getResult(0), indices.lookup(op.getOperand(0)));
+    return;
+  }
+  auto offsets = op.getAttrOfType<DenseI64ArrayAttr>(kOffsetsAttr);
+  for (auto [i, result] : llvm::enumerate(op.getResults())) {
+    add(result, Place::Arena, 0, at);
+    if (offsets && i < static_cast<size_t>(offsets.size())) classes.back().offset = offsets[i];
+  }
+}
+
+void Storage::visitReturn(Operation &op, unsigned at) {
+  for (auto [output, value] : llvm::enumerate(op.getOperands())) {
+    StorageClass &held = classes[indices.lookup(value)];
+    if (held.place == Place::Arena)
+      held.place = Place::Output, held.number = output;
+    else
+      outputCopies.push_back({value, static_cast<unsigned>(output)});
+  }
+}
+
+} // namespace tinyfin::fin
