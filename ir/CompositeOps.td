@@ -12,6 +12,7 @@ class Fin_AxisOp<string mnemonic, string text> : Fin_CompositeOp<mnemonic, text>
   let arguments = (ins Fin_FloatTensor:$x, I64Attr:$axis);
   let results = (outs Fin_FloatTensor:$result);
   let shapeRule = "sameAsOperandWithAxis";
+  let example = "%y = fin." # mnemonic # " %x {axis = 1 : i64} : (tensor<2x3xf32>) -> tensor<2x3xf32>";
   let savedResults = [0];
 }
 def Fin_SoftmaxOp : Fin_AxisOp<"softmax", "exp(x - max) / sum(exp(x - max)) along `axis`">;
@@ -20,12 +21,14 @@ def Fin_GeluOp : Fin_CompositeOp<"gelu", "x * Phi(x); with `tanh` the approximat
   let arguments = (ins Fin_FloatTensor:$x, BoolAttr:$tanh);
   let results = (outs Fin_FloatTensor:$result);
   let shapeRule = "sameAsOperand";
+  let example = "%y = fin.gelu %x {tanh = false} : (tensor<2x3xf32>) -> tensor<2x3xf32>";
   let savedOperands = [0];
 }
 def Fin_LayerNormOp : Fin_CompositeOp<"layer_norm", "(x - mean) * rstd * weight + bias over the axes from `axis` on; also returns mean and rstd = 1/sqrt(var + eps)"> {
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$weight, Fin_FloatTensor:$bias, I64Attr:$axis, F64Attr:$eps);
   let results = (outs Fin_FloatTensor:$result, Fin_FloatTensor:$mean, Fin_FloatTensor:$rstd);
   let shapeRule = "layerNorm";
+  let example = "%y, %mean, %rstd = fin.layer_norm %x, %weight, %bias {axis = 1 : i64, eps = 1.0e-05 : f64} : (tensor<2x3xf32>, tensor<3xf32>, tensor<3xf32>) -> (tensor<2x3xf32>, tensor<2x1xf32>, tensor<2x1xf32>)";
   let savedOperands = [0, 1];
   let savedResults = [1, 2];
 }
@@ -33,6 +36,7 @@ def Fin_BatchNormOp : Fin_CompositeOp<"batch_norm", "(x - mean) / sqrt(var + eps
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$weight, Fin_FloatTensor:$bias, F64Attr:$eps);
   let results = (outs Fin_FloatTensor:$result, Fin_FloatTensor:$mean, Fin_FloatTensor:$var);
   let shapeRule = "batchNorm";
+  let example = "%y, %mean, %var = fin.batch_norm %x, %weight, %bias {eps = 1.0e-05 : f64} : (tensor<8x3x4x4xf32>, tensor<3xf32>, tensor<3xf32>) -> (tensor<8x3x4x4xf32>, tensor<3xf32>, tensor<3xf32>)";
   let savedOperands = [0, 1];
   let savedResults = [1, 2];
 }
@@ -40,6 +44,7 @@ def Fin_BatchNormInferenceOp : Fin_CompositeOp<"batch_norm_inference", "(x - mea
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$weight, Fin_FloatTensor:$bias, Fin_FloatTensor:$mean, Fin_FloatTensor:$var, F64Attr:$eps);
   let results = (outs Fin_FloatTensor:$result);
   let shapeRule = "batchNormInference";
+  let example = "%y = fin.batch_norm_inference %x, %weight, %bias, %mean, %var {eps = 1.0e-05 : f64} : (tensor<8x3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<8x3xf32>";
   let savedOperands = [0, 1, 3, 4];
 }
 // Losses: `reduction` is 0 none, 1 mean, 2 sum.
@@ -47,12 +52,14 @@ def Fin_CrossEntropyOp : Fin_CompositeOp<"cross_entropy", "-log_softmax(logits)[
   let arguments = (ins Fin_FloatTensor:$logits, Fin_IndexTensor:$labels, I64Attr:$reduction);
   let results = (outs Fin_FloatTensor:$result);
   let shapeRule = "crossEntropy";
+  let example = "%loss = fin.cross_entropy %logits, %labels {reduction = 1 : i64} : (tensor<8x10xf32>, tensor<8xi64>) -> tensor<f32>";
   let savedOperands = [0, 1];
 }
 class Fin_PairLossOp<string mnemonic, string text> : Fin_CompositeOp<mnemonic, text> {
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$target, I64Attr:$reduction);
   let results = (outs Fin_FloatTensor:$result);
   let shapeRule = "pairLoss";
+  let example = "%loss = fin." # mnemonic # " %x, %target {reduction = 1 : i64} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<f32>";
   let savedOperands = [0, 1];
 }
 def Fin_MseLossOp : Fin_PairLossOp<"mse_loss", "(x - target)^2">;
@@ -61,6 +68,7 @@ def Fin_EmbeddingOp : Fin_CompositeOp<"embedding", "rows of weight [V, D] at ind
   let arguments = (ins Fin_FloatTensor:$weight, Fin_IndexTensor:$indices);
   let results = (outs Fin_FloatTensor:$result);
   let shapeRule = "embedding";
+  let example = "%y = fin.embedding %weight, %indices : (tensor<100x16xf32>, tensor<2x5xi64>) -> tensor<2x5x16xf32>";
   let savedOperands = [1];
 }
 #endif

@@ -14,6 +14,7 @@ class Fin_UnaryOp<string mnemonic, string text, Type type = Fin_FloatTensor, lis
   let summary = text;
   let arguments = (ins type:$x);
   let results = (outs type:$result);
+  let example = "%y = fin." # mnemonic # " %x : (tensor<2x3xf32>) -> tensor<2x3xf32>";
   let shapeRule = "sameAsOperand";
 }
 
@@ -23,6 +24,7 @@ class Fin_BinaryOp<string mnemonic, string text, Type type = Fin_NumberTensor, l
   let arguments = (ins type:$lhs, type:$rhs);
   let results = (outs type:$result);
   let shapeRule = "broadcastOperands";
+  let example = "%r = fin." # mnemonic # " %x, %y : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>";
 }
 
 class Fin_CompareOp<string mnemonic, string text> : Fin_ElementwiseOp<mnemonic> {
@@ -30,20 +32,32 @@ class Fin_CompareOp<string mnemonic, string text> : Fin_ElementwiseOp<mnemonic> 
   let arguments = (ins Fin_Tensor:$lhs, Fin_Tensor:$rhs);
   let results = (outs Fin_BoolTensor:$result);
   let shapeRule = "compareOperands";
+  let example = "%r = fin." # mnemonic # " %x, %y : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xi1>";
   let differentiable = 0;
 }
 
 class Fin_LogicalOp<string mnemonic, string text> : Fin_BinaryOp<mnemonic, text, Fin_BoolTensor> {
   let differentiable = 0;
+  let hasFolder = 1;
+  let example = "%r = fin." # mnemonic # " %p, %q : (tensor<2x3xi1>, tensor<3xi1>) -> tensor<2x3xi1>";
 }
 
-def Fin_AddOp : Fin_BinaryOp<"add", "lhs + rhs", Fin_NumberTensor, [Commutative]>;
-def Fin_SubOp : Fin_BinaryOp<"sub", "lhs - rhs">;
-def Fin_MulOp : Fin_BinaryOp<"mul", "lhs * rhs", Fin_NumberTensor, [Commutative]> { let savedOperands = [0, 1]; }
-def Fin_DivOp : Fin_BinaryOp<"div", "lhs / rhs; integers round towards zero", Fin_NumberTensor> { let savedOperands = [0, 1]; }
-def Fin_PowOp : Fin_BinaryOp<"pow", "lhs ** rhs", Fin_FloatTensor> { let savedOperands = [0, 1]; let savedResults = [0]; }
-def Fin_MaximumOp : Fin_BinaryOp<"maximum", "the larger of lhs and rhs; NaN if either is", Fin_NumberTensor, [Commutative]> { let savedOperands = [0, 1]; }
-def Fin_MinimumOp : Fin_BinaryOp<"minimum", "the smaller of lhs and rhs; NaN if either is", Fin_NumberTensor, [Commutative]> { let savedOperands = [0, 1]; }
+def Fin_AddOp : Fin_BinaryOp<"add", "lhs + rhs", Fin_NumberTensor, [Commutative]> { let hasFolder = 1; }
+def Fin_SubOp : Fin_BinaryOp<"sub", "lhs - rhs"> { let hasFolder = 1; }
+def Fin_MulOp : Fin_BinaryOp<"mul", "lhs * rhs", Fin_NumberTensor, [Commutative]> { let hasFolder = 1; let savedOperands = [0, 1]; }
+def Fin_DivOp : Fin_BinaryOp<"div", "lhs / rhs; integers round towards zero"> {
+  let savedOperands = [0, 1];
+  let hasFolder = 1;
+  let hasCanonicalizeMethod = 1;
+}
+def Fin_PowOp : Fin_BinaryOp<"pow", "lhs ** rhs", Fin_FloatTensor> {
+  let savedOperands = [0, 1];
+  let savedResults = [0];
+  let hasFolder = 1;
+  let hasCanonicalizeMethod = 1;
+}
+def Fin_MaximumOp : Fin_BinaryOp<"maximum", "the larger of lhs and rhs; NaN if either is", Fin_NumberTensor, [Commutative]> { let hasFolder = 1; let savedOperands = [0, 1]; }
+def Fin_MinimumOp : Fin_BinaryOp<"minimum", "the smaller of lhs and rhs; NaN if either is", Fin_NumberTensor, [Commutative]> { let hasFolder = 1; let savedOperands = [0, 1]; }
 
 def Fin_EqOp : Fin_CompareOp<"eq", "lhs == rhs">;
 def Fin_NeOp : Fin_CompareOp<"ne", "lhs != rhs">;
@@ -55,10 +69,14 @@ def Fin_GeOp : Fin_CompareOp<"ge", "lhs >= rhs">;
 def Fin_LogicalAndOp : Fin_LogicalOp<"logical_and", "lhs and rhs">;
 def Fin_LogicalOrOp : Fin_LogicalOp<"logical_or", "lhs or rhs">;
 def Fin_LogicalXorOp : Fin_LogicalOp<"logical_xor", "lhs != rhs, of booleans">;
-def Fin_LogicalNotOp : Fin_UnaryOp<"logical_not", "not x", Fin_BoolTensor> { let differentiable = 0; }
+def Fin_LogicalNotOp : Fin_UnaryOp<"logical_not", "not x", Fin_BoolTensor> {
+  let hasFolder = 1;
+  let differentiable = 0;
+  let example = "%q = fin.logical_not %p : (tensor<2x3xi1>) -> tensor<2x3xi1>";
+}
 
 def Fin_ExpOp : Fin_UnaryOp<"exp", "e ** x"> { let savedResults = [0]; }
-def Fin_LogOp : Fin_UnaryOp<"log", "natural logarithm of x"> { let savedOperands = [0]; }
+def Fin_LogOp : Fin_UnaryOp<"log", "natural logarithm of x"> { let hasCanonicalizeMethod = 1; let savedOperands = [0]; }
 def Fin_SqrtOp : Fin_UnaryOp<"sqrt", "square root of x"> { let savedResults = [0]; }
 def Fin_RsqrtOp : Fin_UnaryOp<"rsqrt", "1 / sqrt(x)"> { let savedResults = [0]; }
 def Fin_SquareOp : Fin_UnaryOp<"square", "x * x", Fin_NumberTensor> { let savedOperands = [0]; }
@@ -67,10 +85,10 @@ def Fin_TanhOp : Fin_UnaryOp<"tanh", "hyperbolic tangent of x"> { let savedResul
 def Fin_ErfOp : Fin_UnaryOp<"erf", "error function of x"> { let savedOperands = [0]; }
 def Fin_SinOp : Fin_UnaryOp<"sin", "sine of x (radians)"> { let savedOperands = [0]; }
 def Fin_CosOp : Fin_UnaryOp<"cos", "cosine of x (radians)"> { let savedOperands = [0]; }
-def Fin_AbsOp : Fin_UnaryOp<"abs", "magnitude of x", Fin_NumberTensor> { let savedOperands = [0]; }
-def Fin_NegOp : Fin_UnaryOp<"neg", "-x", Fin_NumberTensor>;
-def Fin_SignOp : Fin_UnaryOp<"sign", "-1, 0 or 1; NaN stays NaN", Fin_NumberTensor> { let differentiable = 0; }
-def Fin_ReluOp : Fin_UnaryOp<"relu", "max(x, 0); NaN stays NaN", Fin_NumberTensor> { let savedResults = [0]; }
+def Fin_AbsOp : Fin_UnaryOp<"abs", "magnitude of x", Fin_NumberTensor> { let hasFolder = 1; let savedOperands = [0]; }
+def Fin_NegOp : Fin_UnaryOp<"neg", "-x", Fin_NumberTensor> { let hasFolder = 1; }
+def Fin_SignOp : Fin_UnaryOp<"sign", "-1, 0 or 1; NaN stays NaN", Fin_NumberTensor> { let hasFolder = 1; let differentiable = 0; }
+def Fin_ReluOp : Fin_UnaryOp<"relu", "max(x, 0); NaN stays NaN", Fin_NumberTensor> { let hasFolder = 1; let savedResults = [0]; }
 def Fin_SigmoidOp : Fin_UnaryOp<"sigmoid", "1 / (1 + exp(-x))"> { let savedResults = [0]; }
 
 def Fin_ClampOp : Fin_ElementwiseOp<"clamp"> {
@@ -79,6 +97,7 @@ def Fin_ClampOp : Fin_ElementwiseOp<"clamp"> {
   let results = (outs Fin_NumberTensor:$result);
   let shapeRule = "broadcastOperands";
   let savedOperands = [0, 1, 2];
+  let example = "%r = fin.clamp %x, %low, %high : (tensor<2x3xf32>, tensor<f32>, tensor<f32>) -> tensor<2x3xf32>";
 }
 
 def Fin_SelectOp : Fin_ElementwiseOp<"select"> {
@@ -86,6 +105,9 @@ def Fin_SelectOp : Fin_ElementwiseOp<"select"> {
   let arguments = (ins Fin_BoolTensor:$condition, Fin_Tensor:$on_true, Fin_Tensor:$on_false);
   let results = (outs Fin_Tensor:$result);
   let shapeRule = "select";
+  let hasFolder = 1;
+  let hasCanonicalizeMethod = 1;
+  let example = "%r = fin.select %p, %x, %y : (tensor<2x3xi1>, tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>";
   let savedOperands = [0];
 }
 
@@ -94,6 +116,7 @@ def Fin_CastOp : Fin_ElementwiseOp<"cast"> {
   let arguments = (ins Fin_Tensor:$x, TypeAttr:$dtype);
   let results = (outs Fin_Tensor:$result);
   let shapeRule = "cast";
+  let example = "%y = fin.cast %x {dtype = bf16} : (tensor<2x3xf32>) -> tensor<2x3xbf16>";
   let hasFolder = 1;
 }
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Registers the dialect; converts types and attributes between MLIR and the recorder's plain data.
 #include "ir/Fin.h"
+#include "ir/Version.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -25,6 +26,7 @@ void FinDialect::initialize() {
 #define GET_OP_LIST
 #include "ir/FinOps.cpp.inc"
       >();
+  addVersionInterface(*this);
 }
 
 Operation *FinDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location location) {

@@ -46,6 +46,8 @@ class Fin_Op<string mnemonic, list<Trait> traits = []>
   list<int> savedResults = [];
   // Section of the reference page, and of the Python module.
   string family = ?;
+  // One use, with its types; a test parses it and the reference page shows it.
+  string example = ?;
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let extraClassDefinition = [{
     ::llvm::LogicalResult $cppClass::inferReturnTypes(

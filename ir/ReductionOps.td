@@ -10,6 +10,8 @@ class Fin_ReductionOp<string mnemonic, string text, Type type = Fin_NumberTensor
   let arguments = (ins type:$x, DenseI64ArrayAttr:$axes, BoolAttr:$keepdims);
   let results = (outs type:$result);
   let shapeRule = "reduce";
+  let hasFolder = 1;
+  let example = "%y = fin." # mnemonic # " %x {axes = array<i64: 1>, keepdims = true} : (tensor<2x3xf32>) -> tensor<2x1xf32>";
   let family = "reduction";
 }
 def Fin_SumOp : Fin_ReductionOp<"sum", "sum over axes; of nothing it is 0">;
@@ -21,6 +23,7 @@ def Fin_ArgmaxOp : Fin_Op<"argmax", [Pure]> {
   let arguments = (ins Fin_NumberTensor:$x, I64Attr:$axis, BoolAttr:$keepdims);
   let results = (outs Fin_IndexTensor:$result);
   let shapeRule = "argmax";
+  let example = "%i = fin.argmax %x {axis = 1 : i64, keepdims = false} : (tensor<2x3xf32>) -> tensor<2xi64>";
   let differentiable = 0;
   let family = "reduction";
 }

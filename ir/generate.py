@@ -32,7 +32,9 @@ class RecordedOp:
         self.cls = re.sub("^Fin_", "", record["!name"])
         self.id = re.sub("Op$", "", self.cls)
         self.summary, self.family, self.shape_rule = record["summary"], record["family"], record["shapeRule"]
-        self.description = record.get("description") or ""
+        self.description, self.example = record.get("description") or "", record["example"]
+        if not self.example:
+            sys.exit(f"{record['!name']}: example is missing, wanted one use of the op with its types")
         self.differentiable = bool(record["differentiable"])
         self.saved_operands = sum(1 << i for i in record["savedOperands"])
         self.saved_results = sum(1 << i for i in record["savedResults"])
