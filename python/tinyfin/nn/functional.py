@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions of neural networks, with PyTorch's names. Activations are NCHW, convolution weights OIHW."""
+from .. import _core
+from .._core import Tensor, ops
+
+_REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+
+relu = Tensor.relu
+tanh = Tensor.tanh
+sigmoid = Tensor.sigmoid
+
+
+def pair(value, what):
+    """(a, b) of an int or a pair of ints."""
+    found = (value, value) if isinstance(value, int) else tuple(value)
+    if len(found) != 2 or not all(isinstance(v, int) for v in found):
+        raise ValueError(f"{what}: found {value!r}, wanted an int or two")
+    return found
+
+
+def _reduction(name):
+    if name not in _REDUCTIONS:
+        raise ValueError(f"reduction: found {name!r}, wanted 'none', 'mean' or 'sum'")
+    return _REDUCTIONS[name]
+
+
+def _axis(x, dim):
+    if not -x.ndim <= dim < x.ndim:
+        raise IndexError(f"dim: found {dim}, wanted one of a tensor of rank {x.ndim}")
+    return dim % x.ndim
+
+
+def linear(x, weight, bias=None):
+    """x @ weight.T + bias of x [..., in], weight [out, in], bias [out]."""
+    if x.ndim == 1:
+        return linear(x.unsqueeze(0), weight, bias).squeeze(0)
+    y = ops.matmul(x, weight, False, True)
+    return y if bias is None else y + bias
+
+
+def conv2d(x, weight, bias=None, stride=1, padding=0):
+    """Cross-correlation of x [N, C, H, W] with weight [O, C, KH, KW], zero padded."""
+    y = ops.conv2d(x, weight, pair(stride, "stride"), pair(padding, "padding"))
+    return y if bias is None else y + bias.reshape(1, weight.shape[0], 1, 1)
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0):
+    size = pair(kernel_size, "kernel_size")
+    return ops.max_pool2d(x, size, size if stride is None else pair(stride, "stride"), pair(padding, "padding"))
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0):
+    """Mean of each window; padding counts as 0."""
+    size = pair(kernel_size, "kernel_size")
+    return ops.avg_pool2d(x, size, size if stride is None else pair(stride, "stride"), pair(padding, "padding"))
+
+
+def embedding(indices, weight):
+    """Rows of weight [V, D] at indices: shape indices.shape + [D]. An index out of range is an error."""
+    return ops.embedding(weight, indices)
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or tuple(x.shape[-len(shape):]) != shape:
+        raise ValueError(f"layer_norm: found an input of shape {tuple(x.shape)}, wanted one that ends in {shape}")
+    weight = _core.ones(shape, dtype=x.dtype) if weight is None else weight
+    bias = _core.zeros(shape, dtype=x.dtype) if bias is None else bias
+    return ops.layer_norm(x, weight, bias, x.ndim - len(shape), eps)[0]
+
+
+def gelu(x, approximate="none"):
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate: found {approximate!r}, wanted 'none' or 'tanh'")
+    return ops.gelu(x, approximate == "tanh")
+
+
+def softmax(x, dim):
+    return ops.softmax(x, _axis(x, dim))
+
+
+def log_softmax(x, dim):
+    return ops.log_softmax(x, _axis(x, dim))
+
+
+def dropout(x, p=0.5, training=True):
+    """Zeroes elements with probability p and scales the rest by 1 / (1 - p)."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout probability: found {p}, wanted 0 to 1")
+    if not training or p == 0:
+        return x
+    return x * 0 if p == 1 else ops.dropout(x, float(p))
+
+
+def cross_entropy(logits, target, reduction="mean", label_smoothing=0.0):
+    """-log_softmax(logits)[target] of logits [N, C] or [N, C, ...] and class numbers [N] or [N, ...]."""
+    if target.ndim != logits.ndim - 1:
+        raise ValueError(f"cross_entropy: found logits of rank {logits.ndim} and target of rank {target.ndim}, "
+                         "wanted class numbers of one rank less")
+    code, shape = _reduction(reduction), target.shape
+    if logits.ndim > 2:
+        order = (0, *range(2, logits.ndim), 1)
+        logits, target = logits.permute(*order).reshape(-1, logits.shape[1]), target.reshape(-1)
+    loss = ops.cross_entropy(logits, target, code)
+    if label_smoothing:
+        spread = -ops.log_softmax(logits, 1).mean(1)
+        spread = spread if code == 0 else spread.mean() if code == 1 else spread.sum()
+        loss = loss * (1 - label_smoothing) + spread * label_smoothing
+    return loss.reshape(shape) if code == 0 and len(shape) > 1 else loss
+
+
+def mse_loss(x, target, reduction="mean"):
+    return ops.mse_loss(x, target, _reduction(reduction))
+
+
+def binary_cross_entropy_with_logits(x, target, reduction="mean"):
+    return ops.bce_with_logits(x, target, _reduction(reduction))
+
+
+def batch_norm(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    """Normalizes per channel (axis 1). In training it uses the batch's statistics and updates the running ones in
+    place (the running variance is the unbiased one, as in PyTorch)."""
+    if not training:
+        return ops.batch_norm_inference(x, weight, bias, running_mean, running_var, eps)
+    count = 1
+    for axis, extent in enumerate(x.shape):
+        count *= 1 if axis == 1 else extent
+    if count < 2:
+        raise ValueError(f"batch_norm in training: found one value a channel (shape {tuple(x.shape)}), wanted more")
+    y, mean, var = ops.batch_norm(x, weight, bias, eps)
+    if running_mean is not None:
+        with _core.no_grad():
+            running_mean.mul_(1 - momentum).add_(mean.detach() * momentum)
+            running_var.mul_(1 - momentum).add_(var.detach() * (momentum * (count / (count - 1))))
+    return y

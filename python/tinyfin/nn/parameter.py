@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameter: a tensor that a Module owns and an optimizer trains."""
+from .. import _core
+from .._core import Tensor
+
+
+class Parameter(Tensor):
+    """A leaf tensor that `Module` registers when it is assigned as an attribute.
+
+    It starts with the value of `data`; later writes to one do not show in the other."""
+
+    def __init__(self, data, requires_grad=True):
+        if not isinstance(data, Tensor):
+            data = _core.tensor(data)
+        super().__init__(data)  # a new cell with the same value, off the tape
+        Tensor.requires_grad.__set__(self, requires_grad)
+
+    @property
+    def requires_grad(self):
+        return Tensor.requires_grad.__get__(self)
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        # Which tensors are trained is baked into a compiled step, so it must look again.
+        if value != Tensor.requires_grad.__get__(self):
+            Tensor.requires_grad.__set__(self, value)
+            _core.bump_module_epoch()
+
+    def requires_grad_(self, requires_grad=True):
+        self.requires_grad = requires_grad
+        return self
+
+    def __deepcopy__(self, memo):
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self, self.requires_grad)
+        return memo[id(self)]
+
+    def __repr__(self):
+        return "Parameter containing:\n" + super().__repr__()

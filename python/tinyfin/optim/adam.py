@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019), with PyTorch's formulas."""
+from .. import _core
+from .optimizer import Optimizer, at_least_zero, is_beta_pair
+
+
+class Adam(Optimizer):
+    """m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g^2;
+    p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps).  Weight decay is added to the gradient."""
+
+    numbers = ("lr", "betas", "eps", "weight_decay")
+    bounds = {"lr": (at_least_zero, "0 or more"), "eps": (at_least_zero, "0 or more"),
+              "weight_decay": (at_least_zero, "0 or more"), "betas": (is_beta_pair, "two numbers in [0, 1)")}
+    decoupled = False
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, *, maximize=False):
+        super().__init__(params, dict(lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize))
+
+    def init_state(self, p, group):
+        names = ("exp_avg", "exp_avg_sq") + (("max_exp_avg_sq",) if group["amsgrad"] else ())
+        return {name: _core.zeros_like(p) for name in names}
+
+    def update(self, group, step, params):
+        scalars = {}
+        for p in params:
+            if p.dtype not in scalars:
+                scalars[p.dtype] = self._scalars(group, step, p.dtype)
+            self._update_one(group, p, *scalars[p.dtype])
+
+    def _scalars(self, group, step, dtype):
+        """The 0-d factors of one step, computed in float64 and once for all parameters of a dtype."""
+        lr, (beta1, beta2) = group.tensor("lr"), group.tensor("betas")
+        step_size = lr / (1 - beta1**step)
+        root = (1 - beta2**step).sqrt()
+        decay = 0 if not group["weight_decay"] else group.tensor("weight_decay")
+        decay = 1 - lr * decay if self.decoupled and group["weight_decay"] else decay
+        factors = (1 - beta1, beta2, 1 - beta2, step_size, root, group.tensor("eps"), decay)
+        return [f if isinstance(f, int) else f.to(dtype) for f in factors]
+
+    def _update_one(self, group, p, rest1, beta2, rest2, step_size, root, eps, decay):
+        state, grad = self.state[p], -p.grad if group["maximize"] else p.grad
+        if group["weight_decay"]:
+            if self.decoupled:
+                p.mul_(decay)
+            else:
+                grad = grad + p * decay
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        mean.add_((grad - mean) * rest1)
+        square.mul_(beta2).add_(grad * grad * rest2)
+        if group["amsgrad"]:
+            square = state["max_exp_avg_sq"].copy_(state["max_exp_avg_sq"].maximum(square))
+        p.sub_(mean / (square.sqrt() / root + eps) * step_size)
+
+
+class AdamW(Adam):
+    """Adam whose weight decay multiplies the parameter: p *= 1 - lr * weight_decay, before the update."""
+
+    decoupled = True
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
