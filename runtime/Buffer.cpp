@@ -3,12 +3,12 @@
 // so that in a steady state a tensor costs a lock and a list operation, and nothing is asked of the system.
 #include "runtime/Buffer.h"
 #include "runtime/Config.h"
+#include "runtime/Fork.h"
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
 #include <mutex>
-#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -229,11 +229,9 @@ private:
 } // namespace
 
 Device &Device::cpu() {
-  static CpuDevice *device = [] {
-    auto *created = new CpuDevice; // never destroyed: buffers may be released while the process ends
-    // A fork while another thread holds the lock would leave it locked in the child.
-    auto unlock = [] { cpu().pool->mutex.unlock(); };
-    pthread_atfork([] { cpu().pool->mutex.lock(); }, unlock, unlock);
+  static Device *device = [] {
+    Device *created = new CpuDevice; // never destroyed: buffers may be released while the process ends
+    holdAcrossFork(created->pool->mutex);
     return created;
   }();
   return *device;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parses settings by their type and finds near matches for misspelt names.
 #include "runtime/Config.h"
+#include "runtime/Fork.h"
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -161,7 +162,11 @@ std::string_view nearestName(std::string_view word, std::span<const std::string_
 }
 
 Config &Config::process() {
-  static Config *config = new Config; // never destroyed: threads may read it while the process ends
+  static Config *config = [] {
+    auto *created = new Config; // never destroyed: threads may read it while the process ends
+    holdAcrossFork(created->mutex);
+    return created;
+  }();
   return *config;
 }
 

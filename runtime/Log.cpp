@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Log lines to stderr or to a sink.
 #include "runtime/Log.h"
+#include "runtime/Fork.h"
 #include <cstdio>
 
 namespace tinyfin {
@@ -13,7 +14,11 @@ struct Sink {
 };
 
 Sink &sink() {
-  static Sink *instance = new Sink; // never destroyed: threads may log while the process ends
+  static Sink *instance = [] {
+    auto *created = new Sink; // never destroyed: threads may log while the process ends
+    holdAcrossFork(created->mutex);
+    return created;
+  }();
   return *instance;
 }
 

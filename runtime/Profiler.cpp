@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spans in one bounded list, totals by name and the Chrome trace writer.
 #include "runtime/Profiler.h"
+#include "runtime/Fork.h"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -48,7 +49,11 @@ struct Profiler::State {
 Profiler::Profiler() : state(std::make_unique<State>()) {}
 
 Profiler &Profiler::process() {
-  static Profiler *profiler = new Profiler; // never destroyed: threads may record while the process ends
+  static Profiler *profiler = [] {
+    auto *created = new Profiler; // never destroyed: threads may record while the process ends
+    holdAcrossFork(created->state->mutex);
+    return created;
+  }();
   return *profiler;
 }
 
