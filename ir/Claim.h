@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// How fusion asks a backend, which it does not know, whether it can make a kernel of a region.
+#pragma once
+#include "mlir/IR/DialectInterface.h"
+#include "mlir/IR/Operation.h"
+#include <optional>
+#include <string>
+
+namespace tinyfin::fin {
+
+/// Attached to the fin dialect by a backend's DialectRegistry extension; where nobody attached one, every region of
+/// docs/design/0003 is formed and none refused.
+class ClaimInterface : public mlir::DialectInterface::Base<ClaimInterface> {
+public:
+  ClaimInterface(mlir::Dialect *dialect) : Base(dialect) {}
+  /// Nothing, or why the backend cannot make a kernel of this fin.fusion.
+  virtual std::optional<std::string> refuse(mlir::Operation *fusion) const = 0;
+};
+
+} // namespace tinyfin::fin
