@@ -78,8 +78,11 @@ public:
   Expr shaped(Expr value, llvm::ArrayRef<Dim> dims) { return value.dims() == dims ? value : reshape(value, dims); }
   /// The number of elements in `dims` as a 0-d tensor, also where it is known only when the program runs.
   Expr count(llvm::ArrayRef<Dim> dims, DType dtype);
+  /// value / count; unchanged where there is nothing to divide (0 / 0 would spoil second derivatives) or only one.
   Expr dividedByCount(Expr value, llvm::ArrayRef<Dim> dims) {
-    return numElements(dims) == Dim(1) ? value : value / count(dims, value.dtype());
+    std::optional<Dim> elements = numElements(dims);
+    bool isUnchanged = elements && (elements->is(0) || elements->is(1));
+    return isUnchanged ? value : value / count(dims, value.dtype());
   }
   /// A value a channel, widened and with the rank that broadcasts against operand 0, [N, C, ...].
   Expr perChannel(Expr value);

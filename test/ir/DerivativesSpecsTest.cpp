@@ -4,6 +4,7 @@
 #include "test/ir/RuleCases.h"
 #include "test/ir/SpecBuilder.h"
 #include <gtest/gtest.h>
+#include <map>
 #include <set>
 
 using namespace tinyfin;
@@ -98,6 +99,26 @@ TEST(DerivativesSpecs, RulesEmitNothingThatIsNotUsed) {
         for (Ref operand : step.operands) used.insert(operand.handle);
       }
     }
+}
+
+/// What is saved stays in memory from forward to backward.
+TEST(DerivativesSpecs, EverySavedValueIsReadBySomeRule) {
+  std::map<OpId, std::pair<uint64_t, uint64_t>> read; // bits of operands and of results
+  for (const RuleCase &example : ruleCases()) {
+    SpecBuilder b;
+    Refs operands, results = emitCase(b, example, operands);
+    b.pullBack(results, leavesLike(b, results), floatsOf(b, operands));
+    auto &[ofOperands, ofResults] = read[example.op];
+    for (const Step &step : llvm::ArrayRef<Step>(b.steps).drop_front())
+      for (Ref value : step.operands) {
+        for (size_t i = 0; i < operands.size(); ++i) ofOperands |= static_cast<uint64_t>(operands[i] == value) << i;
+        for (size_t i = 0; i < results.size(); ++i) ofResults |= static_cast<uint64_t>(results[i] == value) << i;
+      }
+  }
+  for (const auto &[op, bits] : read) {
+    EXPECT_EQ(bits.first, infoOf(op).savedOperands) << infoOf(op).name;
+    EXPECT_EQ(bits.second, infoOf(op).savedResults) << infoOf(op).name;
+  }
 }
 
 TEST(DecompositionsSpecs, ResultsHaveTheTypesOfTheCompositeAndAreMadeOfSimplerOps) {

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of cases, family by family. Floating-point operands are f64 so that finite differences are sharp.
 #include "test/ir/RuleCases.h"
+#include <cmath>
 
 namespace tinyfin::fin::test {
+
+std::vector<double> draw(std::mt19937 &random, const Sample &sample) {
+  if (!sample.values.empty()) return sample.values;
+  std::uniform_real_distribution<double> uniform(sample.low, sample.high);
+  std::vector<double> values(numElements(sample.spec.dims)->constant());
+  for (double &value : values) value = isFloat(sample.spec.dtype) ? uniform(random) : std::floor(uniform(random));
+  return values;
+}
 
 std::string RuleCase::name() const {
   std::string text = std::string(infoOf(op).name) + "(";

@@ -2,6 +2,7 @@
 // Ops with operands on which derivative rules and decompositions are tried: the one list that the tests share.
 #pragma once
 #include "ir/OpTable.h"
+#include <random>
 #include <vector>
 
 namespace tinyfin::fin::test {
@@ -12,6 +13,9 @@ struct Sample {
   double low = -2, high = 2;
   std::vector<double> values = {};
 };
+
+/// What a sample with constant extents holds.
+std::vector<double> draw(std::mt19937 &random, const Sample &sample);
 
 struct RuleCase {
   OpId op;
