@@ -20,7 +20,7 @@ public:
     visitShown(0, 0, [&](int64_t at) { study(at); });
     scientific = !whole && largest > 0 && (largest > 1000 * smallest || largest > 1e8 || smallest < 1e-4);
     scientific |= whole && largest >= 1e8;
-    visitShown(0, 0, [&](int64_t at) { width = std::max(width, element(at).size()); });
+    visitShown(0, 0, [&](int64_t at) { widen(at); });
     std::string text = "tensor(";
     axis(text, 0, 0, text.size());
     return text + dtypeSuffix() + ")";
@@ -65,9 +65,13 @@ private:
     std::snprintf(text, sizeof(text), scientific ? "%.4e" : whole ? "%.0f." : "%.4f", value);
     return text;
   }
+  /// As in PyTorch, nan and inf do not make columns wider.
+  void widen(int64_t at) {
+    if (!isFloat(tensor.dtype) || std::isfinite(real(at))) width = std::max(width, element(at).size());
+  }
   std::string padded(int64_t at) const {
     std::string text = element(at);
-    return std::string(width - text.size(), ' ') + text;
+    return std::string(width - std::min(width, text.size()), ' ') + text;
   }
 
   void axis(std::string &text, size_t depth, int64_t offset, size_t indent) const {
@@ -107,7 +111,7 @@ private:
   const TensorArg &tensor;
   bool elide, whole = true, scientific = false;
   double largest = 0, smallest = std::numeric_limits<double>::infinity();
-  size_t width = 0;
+  size_t width = 1;
 };
 
 } // namespace
