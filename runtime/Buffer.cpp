@@ -2,8 +2,8 @@
 // Buffers and the size-class pool that every device has. A freed Buffer keeps its memory and goes to its class's list,
 // so that in a steady state a tensor costs a lock and a list operation, and nothing is asked of the system.
 #include "runtime/Buffer.h"
-#include "runtime/Config.h"
 #include "runtime/Fork.h"
+#include "runtime/Log.h"
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -95,6 +95,8 @@ StatusOr<BufferRef> Device::allocate(size_t bytes) {
     memory = allocateMemory(capacity);
   }
   if (!memory) return outOfMemory(memoryStats());
+  if (isLogOn(LogChannel::Memory))
+    logLine(LogChannel::Memory, std::string(name()) + ": " + std::to_string(capacity) + " bytes from the system");
   std::lock_guard lock(pool->mutex);
   pool->countAllocation(bytes);
   pool->stats.systemAllocations++;
@@ -169,7 +171,8 @@ StatusOr<size_t> byteSize(std::span<const int64_t> dims, DType dtype) {
   size_t bytes = sizeOf(dtype);
   bool isEmpty = false, overflows = false;
   for (int64_t dim : dims) {
-    if (dim < 0) return Status::error(StatusCode::InvalidArgument, "dimension is " + std::to_string(dim) + ", wanted 0 or more");
+    if (dim < 0)
+      return Status::error(StatusCode::InvalidArgument, "dimension is " + std::to_string(dim) + ", wanted 0 or more");
     isEmpty |= dim == 0;
     overflows |= dim != 0 && __builtin_mul_overflow(bytes, static_cast<size_t>(dim), &bytes);
   }
@@ -191,8 +194,8 @@ Status Device::copyToHost(void *host, const Buffer &buffer, size_t bytes) {
 
 Status Device::copyFromHost(Buffer &buffer, const void *host, size_t bytes) {
   if (bytes > buffer.size())
-    return Status::error(StatusCode::Internal, "copy of " + std::to_string(bytes) + " bytes to a buffer of " +
-                                                   std::to_string(buffer.size()));
+    return Status::error(StatusCode::Internal,
+                         "copy of " + std::to_string(bytes) + " bytes to a buffer of " + std::to_string(buffer.size()));
   if (bytes) std::memcpy(buffer.data(), host, bytes);
   return Status::ok();
 }
@@ -221,8 +224,10 @@ private:
     return reinterpret_cast<void *>(aligned);
   }
   void freeMemory(void *memory, size_t bytes) override {
-    if (bytes < kHugePage) std::free(memory);
-    else munmap(memory, bytes);
+    if (bytes < kHugePage)
+      std::free(memory);
+    else
+      munmap(memory, bytes);
   }
 };
 

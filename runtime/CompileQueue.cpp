@@ -91,8 +91,10 @@ Status CompileQueue::compileNow(CacheEntry &entry, const CompileJob &job) {
   entry.advance(CompileState::Interpreted, CompileState::Compiling);
   entry.advance(CompileState::Queued, CompileState::Compiling); // the background job will find it taken
   StatusOr<std::shared_ptr<Executable>> compiled = job();
-  if (compiled.isOk()) cache.install(entry, std::move(compiled.value()));
-  else entry.refuse(compiled.status().message());
+  if (compiled.isOk())
+    cache.install(entry, std::move(compiled.value()));
+  else
+    entry.refuse(compiled.status().message());
   return compiled.status();
 }
 

@@ -7,7 +7,8 @@
 
 namespace tinyfin {
 
-/// Makes the compiled form of an entry's key, or says why there is none. Runs on any thread, takes no lock of its submitter.
+/// Makes the compiled form of an entry's key, or says why there is none. Runs on any thread, takes no lock of its
+/// submitter.
 using CompileJob = std::function<StatusOr<std::shared_ptr<Executable>>()>;
 
 struct CompileQueueStats {

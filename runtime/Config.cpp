@@ -96,9 +96,12 @@ StatusOr<int64_t> parseChannels(const SettingInfo &info, std::string_view text) 
   if (text == "0") return mask;
   forEachItem(text, ',', [&](std::string_view item) {
     auto *channel = std::find(std::begin(kLogChannelNames), std::end(kLogChannelNames), item);
-    if (item == "all") mask = (int64_t{1} << std::size(kLogChannelNames)) - 1;
-    else if (channel == std::end(kLogChannelNames)) unknown = item;
-    else mask |= int64_t{1} << (channel - kLogChannelNames);
+    if (item == "all")
+      mask = (int64_t{1} << std::size(kLogChannelNames)) - 1;
+    else if (channel == std::end(kLogChannelNames))
+      unknown = item;
+    else
+      mask |= int64_t{1} << (channel - kLogChannelNames);
   });
   if (unknown.empty()) return mask;
   std::string wanted = "a comma list of";
@@ -108,13 +111,19 @@ StatusOr<int64_t> parseChannels(const SettingInfo &info, std::string_view text) 
 
 StatusOr<int64_t> parse(const SettingInfo &info, std::string_view text) {
   switch (info.type) {
-  case SettingType::Flag: return parseFlag(info, text);
-  case SettingType::Integer: return parseInteger(info, text);
-  case SettingType::Bytes: return parseBytes(info, text);
-  case SettingType::Choice: return parseChoice(info, text);
-  case SettingType::Channels: return parseChannels(info, text);
+  case SettingType::Flag:
+    return parseFlag(info, text);
+  case SettingType::Integer:
+    return parseInteger(info, text);
+  case SettingType::Bytes:
+    return parseBytes(info, text);
+  case SettingType::Choice:
+    return parseChoice(info, text);
+  case SettingType::Channels:
+    return parseChannels(info, text);
   case SettingType::Text:
-  case SettingType::Names: return int64_t{0};
+  case SettingType::Names:
+    return int64_t{0};
   }
   return Status::error(StatusCode::Internal, "setting of unknown type");
 }
@@ -202,7 +211,8 @@ Status Config::assign(const SettingInfo &info, std::string_view text) {
 }
 
 void Config::reset() {
-  for (const SettingInfo &info : kTable) (void)assign(info, defaultText(info)); // defaults parse: a test holds them to it
+  for (const SettingInfo &info : kTable)
+    (void)assign(info, defaultText(info)); // defaults parse: a test holds them to it
   readEnvironment();
 }
 
@@ -217,7 +227,8 @@ void Config::readEnvironment() {
       found.push_back(unknownVariable(text.substr(0, equals)));
       continue;
     }
-    if (Status status = assign(*info, trimmed(text.substr(equals + 1))); !status.isOk()) found.push_back(status.message());
+    if (Status status = assign(*info, trimmed(text.substr(equals + 1))); !status.isOk())
+      found.push_back(status.message());
   }
   std::lock_guard lock(mutex);
   complaints = std::move(found);

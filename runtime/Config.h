@@ -47,7 +47,9 @@ public:
   /// Back to what the environment says.
   void reset();
 
-  int64_t number(Setting setting) const { return numbers[static_cast<size_t>(setting)].load(std::memory_order_relaxed); }
+  int64_t number(Setting setting) const {
+    return numbers[static_cast<size_t>(setting)].load(std::memory_order_relaxed);
+  }
   /// The value as text, in the form `set` takes.
   std::string text(Setting setting) const;
   bool isSet(Setting setting) const;
@@ -79,10 +81,12 @@ std::string_view nearestName(std::string_view word, std::span<const std::string_
 /// One accessor a setting: `config::maxPendingOps()`. Bytes of `auto` read as -1; a Choice as its text.
 namespace config {
 template <SettingType type> auto read(Setting setting) {
-  if constexpr (type == SettingType::Flag) return Config::process().number(setting) != 0;
+  if constexpr (type == SettingType::Flag)
+    return Config::process().number(setting) != 0;
   else if constexpr (type == SettingType::Text || type == SettingType::Names || type == SettingType::Choice)
     return Config::process().text(setting);
-  else return Config::process().number(setting);
+  else
+    return Config::process().number(setting);
 }
 #define TINYFIN_SETTING(accessor, NAME, type, fallback, sentence)                                                      \
   inline auto accessor() { return read<SettingType::type>(Setting::accessor); }

@@ -148,7 +148,8 @@ ExecutionCache::~ExecutionCache() = default;
 ExecutionCache &ExecutionCache::process() {
   static ExecutionCache *cache = [] {
     int64_t bytes = config::cacheBytes();
-    auto *created = new ExecutionCache(bytes < 0 ? SIZE_MAX : static_cast<size_t>(bytes)); // used until the process ends
+    auto *created =
+        new ExecutionCache(bytes < 0 ? SIZE_MAX : static_cast<size_t>(bytes)); // used until the process ends
     holdAcrossFork(created->state->mutex);
     return created;
   }();
@@ -182,8 +183,10 @@ std::shared_ptr<CacheEntry> ExecutionCache::insert(std::span<const int64_t> key,
   State::Dropped dropped;
   std::unique_lock lock(state->mutex);
   Graphs::iterator graph = state->locate(key, place.hash);
-  if (graph == state->graphs.end()) graph = state->addGraph(key, place);
-  else state->touch(graph);
+  if (graph == state->graphs.end())
+    graph = state->addGraph(key, place);
+  else
+    state->touch(graph);
   for (const auto &variant : graph->variants)
     if (equal(variant->outputSlots(), outputSlots)) return variant;
   if (graph->variants.size() == kMaxVariants) state->dropVariant(*graph, 0, dropped);
@@ -196,8 +199,8 @@ std::shared_ptr<CacheEntry> ExecutionCache::insert(std::span<const int64_t> key,
   state->shrink(dropped);
   lock.unlock(); // a log sink and the destructors of code may take their time
   if (!dropped.empty() && isLogOn(LogChannel::Cache))
-    logLine(LogChannel::Cache, "evicted " + std::to_string(dropped.size()) + " entries to hold " +
-                                   "the bound of TINYFIN_CACHE_BYTES");
+    logLine(LogChannel::Cache,
+            "evicted " + std::to_string(dropped.size()) + " entries to hold " + "the bound of TINYFIN_CACHE_BYTES");
   return entry;
 }
 

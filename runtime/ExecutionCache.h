@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From recorded graphs to Executables. A key is a graph's words, compared in full, with the words of target and settings
-// in front (the caller's). Under one key there is an entry for each set of live outputs that was asked for; an entry that
-// computes more than is asked for is a hit too. Bounded in bytes, least recently used graphs go first.
+// From recorded graphs to Executables. A key is a graph's words, compared in full, with the words of target and
+// settings in front (the caller's). Under one key there is an entry for each set of live outputs that was asked for; an
+// entry that computes more than is asked for is a hit too. Bounded in bytes, least recently used graphs go first.
 //
 //   Lookup found = cache.find(key, live, hash);
 //   if (!found) found.entry = cache.insert(key, live, interpreted, {.hash = hash, .family = family});
@@ -59,7 +59,7 @@ private:
 struct Lookup {
   std::shared_ptr<CacheEntry> entry; // null: a miss
   std::shared_ptr<Executable> executable;
-  uint64_t seen = 0; // times this entry was seen, with this one
+  uint64_t seen = 0;    // times this entry was seen, with this one
   bool isExact = false; // computes the wanted outputs and no more
   explicit operator bool() const { return entry != nullptr; }
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps locks of process-wide objects usable after fork(): a lock that another thread held would stay held in the child.
+// Keeps locks of process-wide objects usable after fork(): a lock that another thread held would stay held in the
+// child.
 #pragma once
 #include <mutex>
 

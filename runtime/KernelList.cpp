@@ -105,10 +105,14 @@ std::string KernelList::listing() const {
     for (uint32_t i = step.firstArg; i < step.firstArg + step.numArgs; ++i) {
       auto [base, offset] = args[i];
       if (i != step.firstArg) text += ", ";
-      if (base < firstOutput) text += "input " + std::to_string(base);
-      else if (base < firstConstant) text += "output " + std::to_string(base - firstOutput);
-      else if (base < arena) text += "constant " + std::to_string(base - firstConstant);
-      else text += "arena";
+      if (base < firstOutput)
+        text += "input " + std::to_string(base);
+      else if (base < firstConstant)
+        text += "output " + std::to_string(base - firstOutput);
+      else if (base < arena)
+        text += "constant " + std::to_string(base - firstConstant);
+      else
+        text += "arena";
       if (base == arena || offset) text += " + " + std::to_string(offset);
     }
     text += ")\n";

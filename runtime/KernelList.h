@@ -118,8 +118,8 @@ private:
 /// Builds a KernelList in the order of execution.
 ///   KernelListBuilder list("cpu");
 ///   uint32_t x = list.addInput(type), y = list.addOutput(type);
-///   list.add(EagerStep{{"fin.relu"}, Kernel<"fin.relu">::run, attrs, {{ArgRef::input(x), type}}, {{ArgRef::output(y), type}}});
-///   StatusOr<std::shared_ptr<Executable>> executable = list.build();
+///   list.add(EagerStep{{"fin.relu"}, Kernel<"fin.relu">::run, attrs, {{ArgRef::input(x), type}}, {{ArgRef::output(y),
+///   type}}}); StatusOr<std::shared_ptr<Executable>> executable = list.build();
 class KernelListBuilder {
 public:
   explicit KernelListBuilder(std::string backend);
@@ -139,17 +139,19 @@ public:
   /// Copies bytes, for an output that is an input, a constant or another output.
   void addCopy(ArgRef from, ArgRef to, size_t bytes, int64_t origin = -1);
 
-  /// Internal names a step with an argument that does not exist or reaches beyond the arena. The builder is empty after.
+  /// Internal names a step with an argument that does not exist or reaches beyond the arena. The builder is empty
+  /// after.
   StatusOr<std::shared_ptr<Executable>> build();
   ExecutableStats &stats() { return list->stats; }
 
 private:
-  KernelList::Step &append(KernelList::StepKind kind, const StepInfo &info, std::span<const ArgRef> args, const Words &words);
+  KernelList::Step &append(KernelList::StepKind kind, const StepInfo &info, std::span<const ArgRef> args,
+                           const Words &words);
   void check(const StepInfo &info, const ArgRef &arg, size_t bytes);
   void resolveBases();
 
   std::shared_ptr<KernelList> list;
-  std::vector<ArgRef> refs; // of all steps; numbered only when the signature is known
+  std::vector<ArgRef> refs;                            // of all steps; numbered only when the signature is known
   std::vector<std::pair<std::string, size_t>> reaches; // arena steps to check: name, end
   Status problem;
 };

@@ -126,6 +126,8 @@ void KernelListBuilder::resolveBases() {
 StatusOr<std::shared_ptr<Executable>> KernelListBuilder::build() {
   resolveBases();
   list->stats.arenaBytes = list->arenaBytes;
+  list->stats.codeBytes += list->steps.size() * sizeof(KernelList::Step) + list->words.size() * sizeof(int64_t) +
+                           list->args.size() * (sizeof(KernelList::Arg) + sizeof(TensorArg));
   Status status = std::move(problem);
   std::shared_ptr<Executable> built = std::move(list);
   *this = KernelListBuilder(built->backend());

@@ -48,7 +48,8 @@ private:
   }
   void mixBlock(const int64_t *words) {
     for (int i = 0; i < 4; ++i)
-      lanes[i] = mix(static_cast<uint64_t>(words[2 * i]) ^ kKeys[i], static_cast<uint64_t>(words[2 * i + 1]) ^ lanes[i]);
+      lanes[i] =
+          mix(static_cast<uint64_t>(words[2 * i]) ^ kKeys[i], static_cast<uint64_t>(words[2 * i + 1]) ^ lanes[i]);
   }
   uint64_t lanes[4] = {kKeys[3], kKeys[2], kKeys[1], kKeys[0]};
   int64_t block[kBlock] = {};

@@ -33,8 +33,8 @@ void logLine(LogChannel channel, std::string_view text) {
   lock.unlock();
   if (function) return function(context, channel, text);
   std::string_view name = kLogChannelNames[static_cast<size_t>(channel)];
-  std::fprintf(stderr, "tinyfin:%.*s: %.*s\n", static_cast<int>(name.size()), name.data(), static_cast<int>(text.size()),
-               text.data());
+  std::fprintf(stderr, "tinyfin:%.*s: %.*s\n", static_cast<int>(name.size()), name.data(),
+               static_cast<int>(text.size()), text.data());
 }
 
 void setLogSink(LogSink function, void *context) {

@@ -20,19 +20,22 @@ uint32_t threadNumber() {
 void appendJsonString(std::string &out, std::string_view text) {
   out += '"';
   for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\', out += c;
+    if (c == '"' || c == '\\')
+      out += '\\', out += c;
     else if (static_cast<unsigned char>(c) < 0x20) {
       char escaped[8];
       std::snprintf(escaped, sizeof(escaped), "\\u%04x", c);
       out += escaped;
-    } else out += c;
+    } else
+      out += c;
   }
   out += '"';
 }
 
 void appendMicroseconds(std::string &out, int64_t ns) {
   char text[32];
-  std::snprintf(text, sizeof(text), "%lld.%03lld", static_cast<long long>(ns / 1000), static_cast<long long>(ns % 1000));
+  std::snprintf(text, sizeof(text), "%lld.%03lld", static_cast<long long>(ns / 1000),
+                static_cast<long long>(ns % 1000));
   out += text;
 }
 
@@ -58,7 +61,8 @@ Profiler &Profiler::process() {
 }
 
 int64_t Profiler::now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 uint32_t Profiler::nameId(std::string_view name) {
@@ -86,8 +90,10 @@ void Profiler::stop() { on.store(false, std::memory_order_relaxed); }
 void Profiler::record(uint32_t name, int64_t startNs, int64_t durationNs, uint64_t bytes) {
   uint32_t thread = threadNumber();
   std::lock_guard lock(state->mutex);
-  if (state->spans.size() >= kMaxSpans) state->dropped++;
-  else state->spans.push_back({name, thread, startNs, durationNs, bytes});
+  if (state->spans.size() >= kMaxSpans)
+    state->dropped++;
+  else
+    state->spans.push_back({name, thread, startNs, durationNs, bytes});
 }
 
 std::vector<Profiler::Span> Profiler::spans() const {

@@ -3,7 +3,8 @@
 // piece by piece with compare-and-swap. Who holds a claimed piece keeps the region's description alive, so a worker
 // that comes late finds nothing to claim and nobody waits for it: a core taken away costs at most the piece it held.
 #include "runtime/ThreadPool.h"
-#include "runtime/Config.h"
+#include "runtime/Log.h"
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <climits>
@@ -11,6 +12,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string>
 #include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
@@ -82,6 +84,7 @@ struct ThreadPool::State {
   uint32_t generation() const { return static_cast<uint32_t>(work.load(std::memory_order_acquire) >> 32); }
 
   const int threads;
+  const uint32_t batchShare = 4 * static_cast<uint32_t>(threads); // a batch is at most this part of what is left
   const std::chrono::microseconds spinTime;
   std::vector<std::thread> workers; // started by the first region, under `busy`
 
@@ -108,6 +111,7 @@ ThreadPool::State::~State() {
 }
 
 void ThreadPool::State::start() {
+  if (isLogOn(LogChannel::Runtime)) logLine(LogChannel::Runtime, "thread pool of " + std::to_string(threads));
   workers.reserve(threads - 1);
   for (int i = 1; i < threads; ++i) workers.emplace_back([this, seen = generation()] { workerLoop(seen); });
 }
@@ -117,6 +121,8 @@ void ThreadPool::State::workerLoop(uint32_t seen) {
   omp_set_num_threads(1); // a library called from a body must not start a team of its own
   while (waitForWork(seen)) {
     seen = generation();
+    if (sleepers.load(std::memory_order_relaxed) && static_cast<uint32_t>(work.load(std::memory_order_relaxed)) > 1)
+      futexWake(wakeups, 1);
     runPieces();
   }
 }
@@ -142,23 +148,25 @@ bool ThreadPool::State::waitForWork(uint32_t seen) {
 void ThreadPool::State::runPieces() {
   uint32_t done = 0;
   uint64_t seen = work.load(std::memory_order_acquire);
-  while (static_cast<uint32_t>(seen) != 0) {
-    if (!work.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
-    int64_t begin = static_cast<int64_t>(pieces - static_cast<uint32_t>(seen)) * grain;
-    body(closure, begin, std::min(begin + grain, count));
-    ++done;
+  while (uint32_t left = static_cast<uint32_t>(seen)) {
+    uint32_t batch = std::max<uint32_t>(1, left / batchShare); // many small pieces would fight for the word
+    if (!work.compare_exchange_weak(seen, seen - batch, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    int64_t begin = static_cast<int64_t>(pieces - left) * grain;
+    for (uint32_t i = 0; i < batch; ++i, begin += grain) body(closure, begin, std::min(begin + grain, count));
+    done += batch;
     seen = work.load(std::memory_order_acquire);
   }
   if (done && unfinished.fetch_sub(done) == done && publisherSleeps.load()) futexWake(unfinished, 1);
 }
 
-void ThreadPool::State::publish(int64_t newCount, int64_t newGrain, uint32_t newPieces, Body newBody, void *newClosure) {
+void ThreadPool::State::publish(int64_t newCount, int64_t newGrain, uint32_t newPieces, Body newBody,
+                                void *newClosure) {
   count = newCount, grain = newGrain, pieces = newPieces, body = newBody, closure = newClosure;
   unfinished.store(newPieces, std::memory_order_relaxed);
   work.store((static_cast<uint64_t>(generation()) + 1) << 32 | newPieces);
   if (sleepers.load() == 0) return;
   wakeups.fetch_add(1);
-  futexWake(wakeups, static_cast<int>(std::min<uint32_t>(newPieces - 1, threads - 1)));
+  futexWake(wakeups, 1); // a wake costs up to 10 us on a virtual machine: the woken worker wakes the next
 }
 
 void ThreadPool::State::waitForPieces() {

@@ -41,7 +41,8 @@ private:
 };
 
 TEST(Buffer, IsAlignedAndWritableAtEverySize) {
-  for (size_t bytes : {0, 1, 63, 64, 65, 255, 257, 320, 321, 4000, 65537, 1 << 20, (2 << 20) - 1, 2 << 20, (5 << 20) + 3}) {
+  for (size_t bytes :
+       {0, 1, 63, 64, 65, 255, 257, 320, 321, 4000, 65537, 1 << 20, (2 << 20) - 1, 2 << 20, (5 << 20) + 3}) {
     BufferRef buffer = allocate(bytes);
     EXPECT_EQ(buffer->size(), bytes);
     ASSERT_NE(buffer->data(), nullptr);

@@ -170,7 +170,8 @@ TEST(ExecutionCache, ThreadsFindInsertInstallAndEvict) {
       for (int i = 0; i < 500; ++i) {
         Words key = wordsFrom(i * (t + 1) % 23, 50);
         Lookup found = cache.find(key, Slots{1});
-        if (!found) found.entry = cache.insert(key, Slots{1, 2}, fake(1000), {.family = static_cast<uint64_t>(1 + i % 3)});
+        if (!found)
+          found.entry = cache.insert(key, Slots{1, 2}, fake(1000), {.family = static_cast<uint64_t>(1 + i % 3)});
         ASSERT_EQ(found.entry->key()[0], key[0]);
         ASSERT_NE(found.entry->executable(), nullptr);
         if (i % 5 == 0) cache.install(*found.entry, fake(3000));

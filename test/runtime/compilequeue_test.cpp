@@ -19,7 +19,9 @@ struct NamedExecutable : Executable {
 };
 
 using Slots = std::vector<uint32_t>;
-StatusOr<std::shared_ptr<Executable>> compiled() { return std::shared_ptr<Executable>(std::make_shared<NamedExecutable>("compiled")); }
+StatusOr<std::shared_ptr<Executable>> compiled() {
+  return std::shared_ptr<Executable>(std::make_shared<NamedExecutable>("compiled"));
+}
 
 struct CompileQueueTest : testing::Test {
   ExecutionCache cache{1 << 20};
@@ -73,7 +75,8 @@ TEST_F(CompileQueueTest, NewestFirst) {
   std::vector<int> order;
   ASSERT_TRUE(queue.submit(entry(0), gate.job()));
   gate.entered.get_future().wait();
-  for (int i = 1; i <= 3; ++i) ASSERT_TRUE(queue.submit(entry(i), [&order, i] { return order.push_back(i), compiled(); }));
+  for (int i = 1; i <= 3; ++i)
+    ASSERT_TRUE(queue.submit(entry(i), [&order, i] { return order.push_back(i), compiled(); }));
   EXPECT_FALSE(queue.waitIdle(1ms));
   EXPECT_EQ(queue.stats().pending, 3u);
   gate.opened.set_value();

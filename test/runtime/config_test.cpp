@@ -42,9 +42,14 @@ TEST(Config, ValuesByType) {
 
 TEST(Config, RefusedValuesChangeNothing) {
   Config config;
-  for (auto [name, text] : {std::pair{"MAX_PENDING_OPS", "many"}, {"MAX_PENDING_OPS", "-1"}, {"MAX_PENDING_OPS", ""},
-                            {"CACHE_BYTES", "1X"}, {"CACHE_BYTES", "9999999999G"}, {"EAGER", "sometimes"},
-                            {"DETERMINISTIC", "2"}, {"LOG", "cache,fusoin"}}) {
+  for (auto [name, text] : {std::pair{"MAX_PENDING_OPS", "many"},
+                            {"MAX_PENDING_OPS", "-1"},
+                            {"MAX_PENDING_OPS", ""},
+                            {"CACHE_BYTES", "1X"},
+                            {"CACHE_BYTES", "9999999999G"},
+                            {"EAGER", "sometimes"},
+                            {"DETERMINISTIC", "2"},
+                            {"LOG", "cache,fusoin"}}) {
     const SettingInfo *info = Config::find(name);
     ASSERT_NE(info, nullptr);
     std::string before = config.text(info->id);
@@ -77,7 +82,9 @@ TEST(Config, WarnsAboutTheEnvironment) {
 
 TEST(Log, SinkGetsOnlyChannelsThatAreOn) {
   std::vector<std::string> lines;
-  setLogSink([](void *to, LogChannel, std::string_view text) { static_cast<decltype(lines) *>(to)->emplace_back(text); }, &lines);
+  setLogSink(
+      [](void *to, LogChannel, std::string_view text) { static_cast<decltype(lines) *>(to)->emplace_back(text); },
+      &lines);
   ASSERT_TRUE(Config::process().set("LOG", "cache,jit").isOk());
   EXPECT_TRUE(isLogOn(LogChannel::Cache));
   EXPECT_FALSE(isLogOn(LogChannel::Fusion));

@@ -138,8 +138,9 @@ TEST(KernelList, BuilderRefusesWhatReachesOutside) {
 
 TEST(KernelList, ListsItsSteps) {
   auto list = std::static_pointer_cast<KernelList>(makeList(16).value());
-  EXPECT_EQ(list->listing(), "add(input 0, input 1, arena + 0)\nscale(arena + 0, arena + 64)\nsquare(arena + 64, arena + 0)\n"
-                             "add_constant(arena + 0, constant 0, output 0)\ncopy(input 0, output 1)\n");
+  EXPECT_EQ(list->listing(),
+            "add(input 0, input 1, arena + 0)\nscale(arena + 0, arena + 64)\nsquare(arena + 64, arena + 0)\n"
+            "add_constant(arena + 0, constant 0, output 0)\ncopy(input 0, output 1)\n");
 }
 
 TEST(Profiler, RecordsStepsOnlyWhenOn) {
@@ -165,9 +166,13 @@ TEST(Profiler, RecordsStepsOnlyWhenOn) {
 TEST(Profiler, ChromeTraceEscapesNames) {
   Profiler &profiler = Profiler::process();
   profiler.start();
-  { ProfileScope scope("a \"quoted\\\n\x01 name", 12); }
+  {
+    ProfileScope scope("a \"quoted\\\n\x01 name", 12);
+  }
   profiler.stop();
-  { ProfileScope scope("unseen"); }
+  {
+    ProfileScope scope("unseen");
+  }
   std::string trace = profiler.chromeTrace();
   EXPECT_NE(trace.find(R"("name":"a \"quoted\\\u000a\u0001 name","args":{"bytes":12})"), std::string::npos) << trace;
   EXPECT_EQ(trace.find("unseen"), std::string::npos);
