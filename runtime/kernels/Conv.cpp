@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// fin.conv2d and its gradients: picks a plan for the shape, keeps it in a bounded cache and runs it.
+#include "runtime/kernels/ConvColumns.h"
+#include "runtime/kernels/Kernels.h"
+#include "runtime/kernels/OneDnnSupport.h"
+
+namespace tinyfin {
+namespace {
+
+constexpr int64_t kChunkWork = 1 << 20; // multiply-adds worth a thread and its change of layout
+constexpr int64_t kMaxChunks = 32, kMaxPartialSums = 8;
+
+/// Where the own convolution wins: measured on AVX-512 few channels make
+/// oneDNN's blocked layouts mostly padding.
+bool prefersColumns(const ConvSpec &spec) {
+  if (spec.dtype == DType::F64 || spec.dtype == DType::F16) return true;
+  return false;
+}
+
+} // namespace
+
+std::array<int64_t, 2> ConvSpec::output() const {
+  std::array<int64_t, 2> size{};
+  for (int i = 0; i < 2; ++i) size[i] = (input[i] + 2 * padding[i] - kernel[i]) / strides[i] + 1;
+  return size;
+}
+
+ConvExtents::ConvExtents(const ConvSpec &spec) {
+  auto [height, width] = spec.output();
+  inputImage = spec.inChannels * spec.input[0] * spec.input[1];
+  outputImage = spec.outChannels * height * width;
+  weights = spec.outChannels * spec.inChannels * spec.kernel[0] * spec.kernel[1];
+  work = weights * height * width;
+  int64_t most = spec.kind == ConvKind::WeightGrad ? kMaxPartialSums : kMaxChunks;
+  int64_t wanted = std::clamp<int64_t>(spec.images * work / kChunkWork, 1, most);
+  imagesPerChunk = std::max<int64_t>(1, (spec.images + wanted - 1) / wanted);
+  chunks = (spec.images + imagesPerChunk - 1) / imagesPerChunk;
+}
+
+StatusOr<std::shared_ptr<const ConvPlan>> ConvPlan::create(const ConvSpec &spec) {
+  ConvExtents extents(spec);
+  if (prefersColumns(spec) || spec.images * extents.work == 0) return makeColumnsConv(spec);
+  auto library = makeLibraryConv(spec);
+  if (library.status().code() == StatusCode::Unsupported) return makeColumnsConv(spec);
+  return library;
+}
+
+StatusOr<std::shared_ptr<const ConvPlan>> ConvPlan::cached(const ConvSpec &spec) {
+  static onednn::MadeOnce made(1024);
+  const int64_t key[] = {static_cast<int64_t>(spec.kind) * 256 + static_cast<int64_t>(spec.dtype),
+                         spec.epilogue.bias + 2 * spec.epilogue.accumulate + 4 * spec.epilogue.relu,
+                         spec.images, spec.inChannels, spec.outChannels, spec.input[0], spec.input[1], spec.kernel[0], spec.kernel[1],
+                         spec.strides[0], spec.strides[1], spec.padding[0], spec.padding[1]};
+  auto object = made.get(key, [&]() -> StatusOr<onednn::MadeOnce::Object> {
+    auto plan = create(spec);
+    if (!plan.isOk()) return plan.status();
+    return onednn::MadeOnce::Object(plan.value());
+  });
+  if (!object.isOk()) return object.status();
+  return std::static_pointer_cast<const ConvPlan>(object.value());
+}
+
+namespace {
+
+std::array<int64_t, 2> pairOf(std::span<const int64_t> list) { return {list[0], list[1]}; }
+
+Status runPlan(const KernelArgs &args, const ConvSpec &spec) {
+  auto plan = ConvPlan::cached(spec);
+  if (!plan.isOk()) return plan.status();
+  return plan.value()->execute(args.inputs[0].data, args.inputs[1].data, args.outputs[0].data, args.pool);
+}
+
+} // namespace
+
+Status Kernel<"fin.conv2d">::run(const KernelArgs &args) {
+  AttrReader attrs = args.attrs;
+  std::span<const int64_t> x = args.inputs[0].dims, weight = args.inputs[1].dims;
+  ConvSpec spec{ConvKind::Forward, args.inputs[0].dtype, x[0], x[1], weight[0], {x[2], x[3]}, {weight[2], weight[3]}, pairOf(attrs.list()), pairOf(attrs.list()), {}};
+  return runPlan(args, spec);
+}
+
+Status Kernel<"fin.conv2d_input_grad">::run(const KernelArgs &args) {
+  AttrReader attrs = args.attrs;
+  std::span<const int64_t> dy = args.inputs[0].dims, weight = args.inputs[1].dims;
+  ConvSpec spec{ConvKind::InputGrad, args.inputs[0].dtype, dy[0], weight[1], weight[0], pairOf(attrs.list()), {weight[2], weight[3]}, pairOf(attrs.list()), pairOf(attrs.list()), {}};
+  return runPlan(args, spec);
+}
+
+Status Kernel<"fin.conv2d_weight_grad">::run(const KernelArgs &args) {
+  AttrReader attrs = args.attrs;
+  std::span<const int64_t> x = args.inputs[0].dims, dy = args.inputs[1].dims;
+  ConvSpec spec{ConvKind::WeightGrad, args.inputs[0].dtype, x[0], x[1], dy[1], {x[2], x[3]}, pairOf(attrs.list()), pairOf(attrs.list()), pairOf(attrs.list()), {}};
+  return runPlan(args, spec);
+}
+
+} // namespace tinyfin

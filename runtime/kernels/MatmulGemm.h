@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The own matrix product of one block of C: packs panels of A and B in the accumulator's type into scratch of the
+// thread and runs register tiles over them. Results depend on the block's shape alone.
+#pragma once
+#include "runtime/DType.h"
+#include <cstdint>
+
+namespace tinyfin::gemm {
+
+/// C[m, n] (row stride ldc) = A * B, where A(i, p) = a[i * aRow + p * aCol] and B(p, j) = b[p * bRow + j * bCol].
+/// One of each pair of strides is 1. Strides count elements; all operands have the block's dtype.
+struct Block {
+  int64_t m, n, k;
+  const void *a;
+  int64_t aRow, aCol;
+  const void *b;
+  int64_t bRow, bCol;
+  void *c;
+  int64_t ldc;
+  const void *bias = nullptr; // over the columns, or null
+  bool relu = false;
+  bool accumulate = false; // adds to what C holds
+};
+
+/// Float dtypes only; f32, bf16 and f16 accumulate in f32, f64 in f64.
+void multiply(DType dtype, const Block &block);
+
+/// The preferred multiple of columns of a block of this dtype.
+int64_t columnMultiple(DType dtype);
+
+} // namespace tinyfin::gemm

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// fin.max_pool2d, fin.avg_pool2d and their gradients: one plane [H, W] at a time, a chunk is some planes.
+#include "runtime/kernels/Kernels.h"
+#include "runtime/kernels/NormReduce.h"
+#include <limits>
+
+namespace tinyfin {
+namespace {
+
+/// One axis of the windows.
+struct Axis {
+  int64_t input, output, kernel, stride, padding;
+  /// The part of window `at` that lies inside the input.
+  int64_t begin(int64_t at) const { return std::max<int64_t>(at * stride - padding, 0); }
+  int64_t end(int64_t at) const { return std::min(at * stride - padding + kernel, input); }
+};
+
+struct Windows {
+  Axis rows, cols;
+  int64_t planes;
+  int64_t inputPlane() const { return rows.input * cols.input; }
+  int64_t outputPlane() const { return rows.output * cols.output; }
+
+  /// `input` and `output` are [N, C, H, W]; what remains of the attributes is kernel_size, strides, padding.
+  Windows(std::span<const int64_t> input, std::span<const int64_t> output, AttrReader attrs) : planes(input[0] * input[1]) {
+    std::span<const int64_t> kernel = attrs.list(), strides = attrs.list(), padding = attrs.list();
+    rows = {input[2], output[2], kernel[0], strides[0], padding[0]};
+    cols = {input[3], output[3], kernel[1], strides[1], padding[1]};
+  }
+};
+
+/// A NaN beats everything, as in PyTorch.
+template <class C> C larger(C best, C value) { return ((value > best) | (value != value)) ? value : best; }
+
+/// Reduces each window of a plane over its rows first (in vectors over the columns), then over its columns.
+template <class C, class T, class Combine, class Finish>
+void reduceWindows(const T *x, T *y, const Windows &w, C initial, Combine combine, Finish finish) {
+  C *line = scratch<C>(ScratchUse::Rows, w.cols.input);
+  for (int64_t oh = 0; oh < w.rows.output; ++oh) {
+    for (int64_t i = 0; i < w.cols.input; ++i) line[i] = initial;
+    for (int64_t ih = w.rows.begin(oh); ih < w.rows.end(oh); ++ih) {
+      const T *row = x + ih * w.cols.input;
+      for (int64_t i = 0; i < w.cols.input; ++i) line[i] = combine(line[i], load<T>(row[i]));
+    }
+    T *out = y + oh * w.cols.output;
+    if (w.cols.kernel == 2 && w.cols.stride == 2 && w.cols.padding == 0) {
+      for (int64_t ow = 0; ow < w.cols.output; ++ow) out[ow] = store<T>(finish(combine(line[2 * ow], line[2 * ow + 1])));
+      continue;
+    }
+    for (int64_t ow = 0; ow < w.cols.output; ++ow) {
+      C value = initial;
+      for (int64_t i = w.cols.begin(ow), end = w.cols.end(ow); i < end; ++i) value = combine(value, line[i]);
+      out[ow] = store<T>(finish(value));
+    }
+  }
+}
+
+template <class T> void maxPool(const T *x, T *y, const Windows &w) {
+  using C = Compute<T>;
+  reduceWindows<C>(x, y, w, -std::numeric_limits<C>::infinity(), larger<C>, [](C value) { return value; });
+}
+
+template <class T> void avgPool(const T *x, T *y, const Windows &w) {
+  using C = Compute<T>;
+  C scale = 1 / static_cast<C>(w.rows.kernel * w.cols.kernel);
+  reduceWindows<C>(x, y, w, C(0), [](C a, C b) { return a + b; }, [=](C sum) { return sum * scale; });
+}
+
+/// Where dx is accumulated: in place, or in scratch for dtypes narrower than what they compute in.
+template <class T> Compute<T> *sumsFor(T *dx, int64_t count) {
+  using C = Compute<T>;
+  C *sums;
+  if constexpr (std::is_same_v<C, T>) sums = dx;
+  else sums = scratch<C>(ScratchUse::Rows, count);
+  std::fill(sums, sums + count, C(0));
+  return sums;
+}
+template <class T> void finishSums(const Compute<T> *sums, T *dx, int64_t count) {
+  if constexpr (!std::is_same_v<Compute<T>, T>)
+    for (int64_t i = 0; i < count; ++i) dx[i] = store<T>(sums[i]);
+}
+
+/// The first largest element of window (oh, ow), in row-major order; a NaN counts as largest.
+template <class T> int64_t firstLargest(const T *x, const Windows &w, int64_t oh, int64_t ow) {
+  using C = Compute<T>;
+  int64_t rowBegin = w.rows.begin(oh), rowEnd = w.rows.end(oh), colBegin = w.cols.begin(ow), colEnd = w.cols.end(ow);
+  int64_t found = rowBegin * w.cols.input + colBegin;
+  C best = load<T>(x[found]);
+  for (int64_t ih = rowBegin; ih < rowEnd; ++ih)
+    for (int64_t iw = colBegin; iw < colEnd; ++iw) {
+      int64_t at = ih * w.cols.input + iw;
+      C value = load<T>(x[at]);
+      // Selects, not branches: which element is largest cannot be predicted.
+      bool isLarger = (value > best) | ((value != value) & (best == best));
+      found = isLarger ? at : found;
+      best = isLarger ? value : best;
+    }
+  return found;
+}
+
+template <class T> void maxPoolGrad(const T *x, const T *dy, T *dx, const Windows &w) {
+  Compute<T> *sums = sumsFor(dx, w.inputPlane());
+  for (int64_t oh = 0; oh < w.rows.output; ++oh)
+    for (int64_t ow = 0; ow < w.cols.output; ++ow) sums[firstLargest(x, w, oh, ow)] += load<T>(dy[oh * w.cols.output + ow]);
+  finishSums<T>(sums, dx, w.inputPlane());
+}
+
+/// The common case of 2 x 2 windows side by side: every element is written once, without a search.
+template <class T> void maxPoolGradOfPairs(const T *__restrict x, const T *__restrict dy, T *__restrict dx, const Windows &w) {
+  using C = Compute<T>;
+  int64_t width = w.cols.input;
+  if (w.rows.input % 2 || w.cols.input % 2) std::fill(dx, dx + w.inputPlane(), store<T>(C(0)));
+  for (int64_t oh = 0; oh < w.rows.output; ++oh) {
+    const T *__restrict top = x + 2 * oh * width, *__restrict bottom = top + width, *__restrict gradient = dy + oh * w.cols.output;
+    T *__restrict dTop = dx + 2 * oh * width, *__restrict dBottom = dTop + width;
+    for (int64_t ow = 0; ow < w.cols.output; ++ow) {
+      C a = load<T>(top[2 * ow]), b = load<T>(top[2 * ow + 1]), c = load<T>(bottom[2 * ow]), d = load<T>(bottom[2 * ow + 1]);
+      C g = load<T>(gradient[ow]);
+      bool bWins = (b > a) | ((b != b) & (a == a));
+      C upper = bWins ? b : a;
+      bool dWins = (d > c) | ((d != d) & (c == c));
+      C lower = dWins ? d : c;
+      bool lowerWins = (lower > upper) | ((lower != lower) & (upper == upper));
+      dTop[2 * ow] = store<T>((lowerWins | bWins) ? C(0) : g);
+      dTop[2 * ow + 1] = store<T>((!lowerWins & bWins) ? g : C(0));
+      dBottom[2 * ow] = store<T>((lowerWins & !dWins) ? g : C(0));
+      dBottom[2 * ow + 1] = store<T>((lowerWins & dWins) ? g : C(0));
+    }
+  }
+}
+
+bool isPairs(const Axis &axis) { return axis.kernel == 2 && axis.stride == 2 && axis.padding == 0; }
+
+/// Spreads each gradient over its columns into one line, which is added to every row of the window.
+template <class T> void avgPoolGrad(const T *dy, T *dx, const Windows &w) {
+  using C = Compute<T>;
+  C *sums = sumsFor(dx, w.inputPlane());
+  C *__restrict line = scratch<C>(ScratchUse::Columns, w.cols.input);
+  C scale = 1 / static_cast<C>(w.rows.kernel * w.cols.kernel);
+  for (int64_t oh = 0; oh < w.rows.output; ++oh) {
+    std::fill(line, line + w.cols.input, C(0));
+    for (int64_t ow = 0; ow < w.cols.output; ++ow) {
+      C share = load<T>(dy[oh * w.cols.output + ow]) * scale;
+      for (int64_t i = w.cols.begin(ow), end = w.cols.end(ow); i < end; ++i) line[i] += share;
+    }
+    for (int64_t ih = w.rows.begin(oh); ih < w.rows.end(oh); ++ih) {
+      C *__restrict row = sums + ih * w.cols.input;
+      for (int64_t i = 0; i < w.cols.input; ++i) row[i] += line[i];
+    }
+  }
+  finishSums<T>(sums, dx, w.inputPlane());
+}
+
+template <class F> void forEachPlane(ThreadPool &pool, const Windows &w, F &&plane) {
+  pool.parallelFor(w.planes, rowsPerChunk(w.inputPlane()), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) plane(i * w.inputPlane(), i * w.outputPlane());
+  });
+}
+
+template <bool isMax> Status runPool(const KernelArgs &args) {
+  Windows w(args.inputs[0].dims, args.outputs[0].dims, args.attrs);
+  return visitFloat(args.inputs[0].dtype, [&](auto tag) {
+    using T = ElementOf<decltype(tag)>;
+    const T *x = args.inputs[0].as<const T>();
+    T *y = args.outputs[0].as<T>();
+    forEachPlane(args.pool, w, [&](int64_t in, int64_t out) { (isMax ? maxPool<T> : avgPool<T>)(x + in, y + out, w); });
+    return Status::ok();
+  });
+}
+
+} // namespace
+
+Status Kernel<"fin.max_pool2d">::run(const KernelArgs &args) { return runPool<true>(args); }
+Status Kernel<"fin.avg_pool2d">::run(const KernelArgs &args) { return runPool<false>(args); }
+
+Status Kernel<"fin.max_pool2d_grad">::run(const KernelArgs &args) {
+  Windows w(args.inputs[0].dims, args.inputs[1].dims, args.attrs);
+  return visitFloat(args.inputs[0].dtype, [&](auto tag) {
+    using T = ElementOf<decltype(tag)>;
+    const T *x = args.inputs[0].as<const T>(), *dy = args.inputs[1].as<const T>();
+    T *dx = args.outputs[0].as<T>();
+    auto grad = isPairs(w.rows) && isPairs(w.cols) ? maxPoolGradOfPairs<T> : maxPoolGrad<T>;
+    forEachPlane(args.pool, w, [&](int64_t in, int64_t out) { grad(x + in, dy + out, dx + in, w); });
+    return Status::ok();
+  });
+}
+
+Status Kernel<"fin.avg_pool2d_grad">::run(const KernelArgs &args) {
+  AttrReader attrs = args.attrs;
+  (void)attrs.list(); // input_size: the output's dims say it too
+  Windows w(args.outputs[0].dims, args.inputs[0].dims, attrs);
+  return visitFloat(args.inputs[0].dtype, [&](auto tag) {
+    using T = ElementOf<decltype(tag)>;
+    const T *dy = args.inputs[0].as<const T>();
+    T *dx = args.outputs[0].as<T>();
+    forEachPlane(args.pool, w, [&](int64_t in, int64_t out) { avgPoolGrad(dy + out, dx + in, w); });
+    return Status::ok();
+  });
+}
+
+} // namespace tinyfin

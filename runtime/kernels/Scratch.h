@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scratch memory of the calling thread: kept between calls so that hot paths do not allocate.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace tinyfin {
+
+/// One block for each use that may be live at the same time in one thread.
+enum class ScratchUse { GemmA, GemmB, Library, LayoutX, LayoutY, LayoutW, Columns, Rows, Weight, Bias, Count };
+
+/// At least `bytes`, 64-byte aligned; its contents are lost at the next call with the same use.
+void *scratchBytes(ScratchUse use, size_t bytes);
+
+template <class T> T *scratch(ScratchUse use, int64_t count) {
+  return static_cast<T *>(scratchBytes(use, static_cast<size_t>(count) * sizeof(T)));
+}
+
+} // namespace tinyfin

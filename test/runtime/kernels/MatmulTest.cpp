@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// fin.matmul and MatmulPlan against sums in f64.
+#include "TestTensor.h"
+#include "runtime/kernels/OneDnn.h"
+
+namespace tinyfin::test {
+namespace {
+
+struct Case {
+  Dims lhs, rhs, result;
+  bool transposeLhs = false, transposeRhs = false;
+};
+
+/// Index of the batch of an operand that belongs to batch `index` of the result.
+int64_t operandBatch(const Dims &operand, const Dims &result, int64_t index) {
+  int64_t found = 0, step = 1;
+  for (size_t axis = 3; axis <= result.size(); ++axis) {
+    int64_t extent = result[result.size() - axis], at = index % extent;
+    index /= extent;
+    if (axis > operand.size()) continue;
+    int64_t own = operand[operand.size() - axis];
+    found += (own == 1 ? 0 : at) * step;
+    step *= own;
+  }
+  return found;
+}
+
+std::vector<double> product(const Case &c, const TestTensor &lhs, const TestTensor &rhs) {
+  int64_t m = c.result[c.result.size() - 2], n = c.result.back(), k = c.lhs[c.lhs.size() - (c.transposeLhs ? 2 : 1)];
+  int64_t batches = 1;
+  for (size_t i = 0; i + 2 < c.result.size(); ++i) batches *= c.result[i];
+  std::vector<double> result(batches * m * n, 0.0);
+  for (int64_t b = 0; b < batches; ++b) {
+    int64_t left = operandBatch(c.lhs, c.result, b) * m * k, right = operandBatch(c.rhs, c.result, b) * k * n;
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j)
+        for (int64_t p = 0; p < k; ++p)
+          result[(b * m + i) * n + j] += lhs[left + (c.transposeLhs ? p * m + i : i * k + p)] * rhs[right + (c.transposeRhs ? j * k + p : p * n + j)];
+  }
+  return result;
+}
+
+void check(const Case &c, DType dtype) {
+  SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << testing::PrintToString(c.lhs) << " " << testing::PrintToString(c.rhs)
+                                  << " transposed " << c.transposeLhs << c.transposeRhs);
+  TestTensor lhs = TestTensor::random(dtype, c.lhs, 1), rhs = TestTensor::random(dtype, c.rhs, 2), result(dtype, c.result);
+  ASSERT_TRUE(runKernel<"fin.matmul">(Attributes().flag(c.transposeLhs).flag(c.transposeRhs), {&lhs, &rhs}, {&result}).isOk());
+  expectNear(result, product(c, lhs, rhs));
+  TestTensor again(dtype, c.result);
+  ASSERT_TRUE(runKernel<"fin.matmul">(Attributes().flag(c.transposeLhs).flag(c.transposeRhs), {&lhs, &rhs}, {&again}, 1).isOk());
+  EXPECT_EQ(result, again) << "the number of threads changed the result";
+}
+
+TEST(Matmul, AllShapesOfTiles) {
+  const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {14, 32, 16}, {15, 33, 17}, {29, 31, 64}, {64, 10, 130}, {130, 1, 65}, {1, 129, 40}, {70, 100, 401}};
+  for (auto [m, n, k] : sizes)
+    for (int flags = 0; flags < 4; ++flags)
+      for (DType dtype : kFloatDTypes) {
+        bool left = flags & 1, right = flags & 2;
+        check({left ? Dims{k, m} : Dims{m, k}, right ? Dims{n, k} : Dims{k, n}, {m, n}, left, right}, dtype);
+      }
+}
+
+TEST(Matmul, LargeEnoughForSeveralChunks) {
+  for (DType dtype : kFloatDTypes)
+    for (int flags = 0; flags < 4; ++flags) {
+      bool left = flags & 1, right = flags & 2;
+      check({left ? Dims{150, 333} : Dims{333, 150}, right ? Dims{411, 150} : Dims{150, 411}, {333, 411}, left, right}, dtype);
+    }
+}
+
+TEST(Matmul, BatchesBroadcast) {
+  for (DType dtype : kFloatDTypes) {
+    check({{2, 3, 4, 5}, {2, 3, 5, 6}, {2, 3, 4, 6}}, dtype);
+    check({{4, 5}, {7, 5, 6}, {7, 4, 6}}, dtype);
+    check({{7, 4, 5}, {5, 6}, {7, 4, 6}}, dtype);
+    check({{7, 5, 4}, {5, 6}, {7, 4, 6}, true, false}, dtype);
+    check({{3, 1, 4, 5}, {2, 5, 6}, {3, 2, 4, 6}}, dtype);
+    check({{2, 1, 3, 4, 5}, {1, 2, 1, 6, 5}, {2, 2, 3, 4, 6}, false, true}, dtype);
+  }
+}
+
+TEST(Matmul, EmptyOperands) {
+  for (DType dtype : kFloatDTypes) {
+    check({{3, 0}, {0, 4}, {3, 4}}, dtype); // zeros
+    check({{0, 3}, {3, 4}, {0, 4}}, dtype);
+    check({{3, 4}, {4, 0}, {3, 0}}, dtype);
+    check({{0, 3, 4}, {0, 4, 2}, {0, 3, 2}}, dtype);
+  }
+}
+
+TEST(Matmul, TooManyBroadcastGroupsAreRefused) {
+  Dims lhs, rhs;
+  for (int i = 0; i < 8; ++i) lhs.push_back(i % 2 ? 2 : 1), rhs.push_back(i % 2 ? 1 : 2);
+  for (int i = 0; i < 2; ++i) lhs.push_back(2), rhs.push_back(2);
+  auto spec = MatmulSpec::from(DType::F32, lhs, rhs, false, false);
+  ASSERT_FALSE(spec.isOk());
+  EXPECT_EQ(spec.status().message(), "matmul: the batch axes broadcast in more than 6 groups");
+}
+
+TEST(MatmulPlan, Epilogues) {
+  for (DType dtype : kFloatDTypes)
+    for (int64_t size : {20, 120})
+      for (int64_t k : {int64_t(0), size})
+        for (int flags = 0; flags < 8; ++flags) {
+          SCOPED_TRACE(testing::Message() << nameOf(dtype) << " size " << size << " k " << k << " flags " << flags);
+          TestTensor lhs = TestTensor::random(dtype, {size, k}, 3), rhs = TestTensor::random(dtype, {k, size}, 4);
+          TestTensor bias = TestTensor::random(dtype, {size}, 5), result = TestTensor::random(dtype, {size, size}, 6);
+          auto spec = MatmulSpec::from(dtype, lhs.dims, rhs.dims, false, false);
+          spec->epilogue = {bool(flags & 1), bool(flags & 2), bool(flags & 4)};
+          std::vector<double> wanted = product({lhs.dims, rhs.dims, {size, size}}, lhs, rhs);
+          for (int64_t i = 0; i < size * size; ++i) {
+            if (flags & 1) wanted[i] += bias[i % size];
+            if (flags & 2) wanted[i] += result[i];
+            if (flags & 4) wanted[i] = std::max(wanted[i], 0.0);
+          }
+          auto plan = MatmulPlan::create(spec.value());
+          ASSERT_TRUE(plan.isOk());
+          ThreadPool pool(3);
+          ASSERT_TRUE(plan->execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool, bias.arg().data).isOk());
+          expectNear(result, wanted);
+        }
+}
+
+TEST(MatmulPlan, ReluKeepsNaN) {
+  TestTensor lhs(DType::F32, {16, 16}, std::vector<double>(256, std::nan(""))), rhs = TestTensor::random(DType::F32, {16, 33}, 1);
+  TestTensor result(DType::F32, {16, 33});
+  auto spec = MatmulSpec::from(DType::F32, lhs.dims, rhs.dims, false, false);
+  spec->epilogue.relu = true;
+  ThreadPool pool(1);
+  ASSERT_TRUE(MatmulPlan::create(spec.value())->execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool).isOk());
+  expectNear(result, std::vector<double>(16 * 33, std::nan("")));
+}
+
+} // namespace
+} // namespace tinyfin::test
