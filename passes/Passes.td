@@ -9,6 +9,16 @@ class Fin_Pass<string mnemonic> : Pass<"fin-" # mnemonic, "::mlir::func::FuncOp"
   let dependentDialects = ["::tinyfin::fin::FinDialect"];
 }
 
+def AutodiffPass : Fin_Pass<"autodiff"> {
+  let summary = "append the cotangents of the arguments to a function's results";
+  let description = [{
+    f(x...) -> (y...) becomes f(x..., dy...) -> (y..., dx...): an argument for each float result, a result for each
+    float argument but those marked `fin.scalar`. Running it twice gives second derivatives.
+    Before: `%0 = fin.exp %x; return %0`. After: `%0 = fin.exp %x; %1 = fin.mul %dy, %0; return %0, %1`.
+    Needs: recorded ops only, so it runs before fusion.
+  }];
+}
+
 def EraseDeadPass : Fin_Pass<"erase-dead"> {
   let summary = "erase ops whose results nobody needs";
   let description = [{

@@ -29,8 +29,8 @@ void decomposeGelu(RuleContext &c) {
   constexpr double scale = std::numbers::sqrt2 * std::numbers::inv_sqrtpi, cubic = 0.044715;
   Expr x = r.wide(r.x());
   bool isTanh = r.attrs().flag();
-  Expr twicePhi = isTanh ? 1 + r.tanh(x * (scale + scale * cubic * r.square(x)))
-                         : 1 + r.erf(x * (1 / std::numbers::sqrt2));
+  Expr twicePhi =
+      isTanh ? 1 + r.tanh(x * (scale + scale * cubic * r.square(x))) : 1 + r.erf(x * (1 / std::numbers::sqrt2));
   r.yield(x * 0.5 * twicePhi);
 }
 

@@ -33,8 +33,8 @@ void vjpMatmul(RuleContext &c) {
                            : r.matmul(r.dy(), r.x(1), false, !transposeRhs));
   if (!r.needs(1)) return;
   if (Expr shared = transposeLhs ? Expr() : sharedWeightCotangent(r, transposeRhs)) return r.give(1, shared);
-  r.give(1, transposeRhs ? r.matmul(r.dy(), r.x(0), true, transposeLhs)
-                         : r.matmul(r.x(0), r.dy(), !transposeLhs, false));
+  r.give(1,
+         transposeRhs ? r.matmul(r.dy(), r.x(0), true, transposeLhs) : r.matmul(r.x(0), r.dy(), !transposeLhs, false));
 }
 
 /// (H, W) of an image batch or a convolution weight. Image sizes are never symbolic where these ops are.
@@ -83,8 +83,8 @@ void vjpAvgPool2dGrad(RuleContext &c) {
 }
 
 /// [KH*KW, N, C, OH, OW]: element k of every window of x, in the order of the window.
-static Expr windowsOf(Rule &r, Expr x, double padValue, llvm::ArrayRef<int64_t> kernel,
-                      llvm::ArrayRef<int64_t> strides, llvm::ArrayRef<int64_t> padding, llvm::ArrayRef<Dim> outDims) {
+static Expr windowsOf(Rule &r, Expr x, double padValue, llvm::ArrayRef<int64_t> kernel, llvm::ArrayRef<int64_t> strides,
+                      llvm::ArrayRef<int64_t> padding, llvm::ArrayRef<Dim> outDims) {
   Axes around{0, 0, padding[0], padding[1]}, steps{1, 1, strides[0], strides[1]};
   Expr padded = r.pad(x, x.like(padValue), around, around);
   Dims slab(outDims);

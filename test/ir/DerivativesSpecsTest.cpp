@@ -95,7 +95,8 @@ TEST(DerivativesSpecs, RulesEmitNothingThatIsNotUsed) {
       std::set<const void *> used{b.pullBack(results, cotangents, operands[i])[0].handle};
       for (size_t k = b.steps.size(); k-- > 1;) {
         const Step &step = b.steps[k];
-        EXPECT_TRUE(llvm::any_of(step.results, [&](Ref ref) { return used.count(ref.handle); })) << infoOf(step.op).name;
+        EXPECT_TRUE(llvm::any_of(step.results, [&](Ref ref) { return used.count(ref.handle); }))
+            << infoOf(step.op).name;
         for (Ref operand : step.operands) used.insert(operand.handle);
       }
     }

@@ -140,8 +140,8 @@ void addMatmul(Cases &cases, Dim n) {
     batch.append({transposed ? columns : rows, transposed ? rows : columns});
     return reals(batch);
   };
-  std::vector<std::pair<Dims, Dims>> batches = {{{}, {}}, {{n}, {}}, {{n}, {n}}, {{n, 1}, {2}}, {{}, {n}},
-                                                {{2, n}, {}}, {{n}, {1}}, {{0}, {}}};
+  std::vector<std::pair<Dims, Dims>> batches = {{{}, {}},  {{n}, {}},    {{n}, {n}}, {{n, 1}, {2}},
+                                                {{}, {n}}, {{2, n}, {}}, {{n}, {1}}, {{0}, {}}};
   for (auto &[lhs, rhs] : batches)
     for (bool transposeLhs : {false, true})
       for (bool transposeRhs : {false, true})
@@ -186,7 +186,8 @@ void addComposites(Cases &cases, Dim n) {
   cases.push_back({OpId::BatchNorm, {reals({5, 3}), reals({3}), reals({3})}, attrs(1e-5)});
   cases.push_back({OpId::BatchNorm, {reals({n, 3, 2, 2}), reals({3}), reals({3})}, attrs(1e-3)});
   cases.push_back({OpId::BatchNormInference,
-                   {reals({n, 3, 2}), reals({3}), reals({3}), reals({3}), reals({3}, 0.5, 2)}, attrs(1e-3)});
+                   {reals({n, 3, 2}), reals({3}), reals({3}), reals({3}), reals({3}, 0.5, 2)},
+                   attrs(1e-3)});
   for (int reduction : {0, 1, 2}) {
     cases.push_back({OpId::CrossEntropy, {reals({n, 5}), ints({n}, 5)}, attrs(reduction)});
     cases.push_back({OpId::CrossEntropy, {reals({n, 5}), ints({n}, 5, DType::I32)}, attrs(reduction)});

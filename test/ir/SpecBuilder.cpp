@@ -47,7 +47,8 @@ Refs SpecBuilder::applyVjp(const Step &step, llvm::ArrayRef<Ref> cotangents, uin
   for (size_t i = 0; i < results.size(); ++i)
     if (!(info.savedResults >> i & 1)) results[i] = {};
   std::vector<TensorSpec> operandSpecs = specsOf(step.operands), resultSpecs = specsOf(step.results);
-  RuleContext context{*this, AttrReader(step.attrs), operands, results, cotangents, operandSpecs, resultSpecs, needed, {}};
+  RuleContext context{*this, AttrReader(step.attrs), operands, results, cotangents, operandSpecs, resultSpecs, needed,
+                      {}};
   context.outputs.resize(operands.size());
   info.vjp(context);
   return context.outputs;
