@@ -9,7 +9,7 @@ namespace {
 
 #define TINYFIN_FUNCTION(Name, function)                                                                               \
   struct Name {                                                                                                        \
-    template <class... T> static auto apply(T... x) { return vectormath::function(x...); }                             \
+    template <class... T> [[gnu::always_inline]] static auto apply(T... x) { return vectormath::function(x...); }      \
   }
 TINYFIN_FUNCTION(Exp, exp);
 TINYFIN_FUNCTION(Log, log);

@@ -73,19 +73,11 @@ template <class T> struct MinPolicy : MaxPolicy<T> {
   static Block merge(Block a, Block b) { return accumulate(a, b); }
 };
 
-inline constexpr int kReductionLanes = 32;
 inline constexpr int64_t kReductionBlock = 1024;
 
-/// At most kReductionBlock elements in a row: independent lanes, then a tree over them.
-template <class Policy, class T> typename Policy::Block reduceBlock(const T *__restrict x, int64_t count) {
-  using Block = typename Policy::Block;
-  constexpr int lanes = kReductionLanes;
-  if (count < lanes) {
-    Block result = Policy::identity();
-    for (int64_t i = 0; i < count; ++i) result = Policy::accumulate(result, load<T>(x[i]));
-    return result;
-  }
-  Block lane[lanes];
+/// At least `lanes` elements in a row: independent lanes, then a tree over them.
+template <int lanes, class Policy, class T> typename Policy::Block reduceLanes(const T *__restrict x, int64_t count) {
+  typename Policy::Block lane[lanes];
   for (int l = 0; l < lanes; ++l) lane[l] = Policy::accumulate(Policy::identity(), load<T>(x[l]));
   int64_t i = lanes;
   for (; i + lanes <= count; i += lanes)
@@ -94,6 +86,15 @@ template <class Policy, class T> typename Policy::Block reduceBlock(const T *__r
   for (int width = lanes / 2; width > 0; width /= 2)
     for (int l = 0; l < width; ++l) lane[l] = Policy::join(lane[l], lane[l + width]);
   return lane[0];
+}
+
+/// At most kReductionBlock elements in a row.
+template <class Policy, class T> typename Policy::Block reduceBlock(const T *x, int64_t count) {
+  if (count >= 64) return reduceLanes<32, Policy>(x, count);
+  if (count >= 8) return reduceLanes<8, Policy>(x, count);
+  typename Policy::Block result = Policy::identity();
+  for (int64_t i = 0; i < count; ++i) result = Policy::accumulate(result, load<T>(x[i]));
+  return result;
 }
 
 template <class Policy, class T> typename Policy::Total reduceRow(const T *x, int64_t count) {

@@ -2,6 +2,7 @@
 // Elementary functions without branches or calls, so that loops over them vectorize. f32: within 2 ulp (pow 1, erf 2,
 // sigmoid 3) of the true value; Inf, NaN, signed zeros and denormals as in C. f64 falls to the C library.
 // Every function is static: translation units are compiled for different machines and must not share code.
+// And they are always inlined: a call left in a loop keeps the loop scalar.
 #pragma once
 #include <bit>
 #include <cmath>
@@ -15,12 +16,12 @@ inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 /// sin and cos below are for |x| up to this; beyond it (and for Inf, NaN) callers use the C library.
 inline constexpr float kMaxAngle = 1048576.0f;
 
-static inline float fromBits(uint32_t bits) { return std::bit_cast<float>(bits); }
-static inline uint32_t toBits(float value) { return std::bit_cast<uint32_t>(value); }
+[[gnu::always_inline]] static inline float fromBits(uint32_t bits) { return std::bit_cast<float>(bits); }
+[[gnu::always_inline]] static inline uint32_t toBits(float value) { return std::bit_cast<uint32_t>(value); }
 
 /// 2**n * exp(r) with |r| <= ln(2) / 2; coefficients of Cephes' expf. The scale is applied in two halves, so that
 /// denormal results round once and overflow becomes infinity.
-static inline float exp(float x) {
+[[gnu::always_inline]] static inline float exp(float x) {
   constexpr float shifter = 12582912.0f; // 1.5 * 2**23: adding it rounds to an integer
   float bounded = x < -104.0f ? -104.0f : x;
   bounded = bounded > 89.0f ? 89.0f : bounded;
@@ -43,7 +44,7 @@ static inline float exp(float x) {
 }
 
 /// e * ln(2) + log(m) with m in [sqrt(1/2), sqrt(2)); coefficients of Cephes' logf.
-static inline float log(float x) {
+[[gnu::always_inline]] static inline float log(float x) {
   bool tiny = x < std::numeric_limits<float>::min();
   uint32_t bits = toBits(tiny ? x * 8388608.0f : x);
   int32_t exponent = static_cast<int32_t>(bits - 0x3f3504f3u) >> 23;
@@ -68,7 +69,7 @@ static inline float log(float x) {
 }
 
 /// Odd polynomial near zero, 1 - 2 / (exp(2|x|) + 1) elsewhere; coefficients of Cephes' tanhf.
-static inline float tanh(float x) {
+[[gnu::always_inline]] static inline float tanh(float x) {
   float z = x * x;
   float p = -5.70498872745e-3f;
   p = p * z + 2.06390887954e-2f;
@@ -81,10 +82,10 @@ static inline float tanh(float x) {
   return std::copysign(magnitude < 0.625f ? near : far, x); // the sign also of -0
 }
 
-static inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
+[[gnu::always_inline]] static inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
 
 /// Minimax polynomials: odd in x near zero, 1 - exp(polynomial in |x|) elsewhere (N. Juffa's erff).
-static inline float erf(float x) {
+[[gnu::always_inline]] static inline float erf(float x) {
   float t = std::fabs(x);
   float s = x * x;
   float q = -1.72853470e-5f * t + 3.83197126e-4f;
@@ -111,7 +112,7 @@ struct ReducedAngle {
   float r;
   uint32_t quadrant;
 };
-static inline ReducedAngle reduceAngle(float x) {
+[[gnu::always_inline]] static inline ReducedAngle reduceAngle(float x) {
   constexpr double shifter = 6755399441055744.0; // 1.5 * 2**52
   double wide = x;
   double shifted = wide * 0.63661977236758134308 + shifter;
@@ -120,7 +121,7 @@ static inline ReducedAngle reduceAngle(float x) {
   return {static_cast<float>(r), static_cast<uint32_t>(std::bit_cast<uint64_t>(shifted))};
 }
 
-static inline float sinOfQuadrant(float r, uint32_t quadrant) {
+[[gnu::always_inline]] static inline float sinOfQuadrant(float r, uint32_t quadrant) {
   float z = r * r;
   float s = -1.9515295891e-4f;
   s = s * z + 8.3321608736e-3f;
@@ -134,17 +135,17 @@ static inline float sinOfQuadrant(float r, uint32_t quadrant) {
   return fromBits(toBits(value) ^ ((quadrant & 2) << 30));
 }
 
-static inline float sin(float x) {
+[[gnu::always_inline]] static inline float sin(float x) {
   ReducedAngle angle = reduceAngle(x);
   return sinOfQuadrant(angle.r, angle.quadrant);
 }
-static inline float cos(float x) {
+[[gnu::always_inline]] static inline float cos(float x) {
   ReducedAngle angle = reduceAngle(x);
   return sinOfQuadrant(angle.r, angle.quadrant + 1);
 }
 
 /// Natural logarithm of a nonnegative f32, in f64 to 45 bits: the atanh series in (m - 1) / (m + 1).
-static inline double wideLog(float magnitude) {
+[[gnu::always_inline]] static inline double wideLog(float magnitude) {
   uint64_t bits = std::bit_cast<uint64_t>(static_cast<double>(magnitude));
   int64_t exponent = static_cast<int64_t>(bits - 0x3fe6a09e667f3bcdull) >> 52;
   double m = std::bit_cast<double>(bits - (static_cast<uint64_t>(exponent) << 52));
@@ -165,7 +166,7 @@ static inline double wideLog(float magnitude) {
 }
 
 /// exp in f64 to 32 bits, for arguments whose result is rounded to f32.
-static inline double wideExp(double x) {
+[[gnu::always_inline]] static inline double wideExp(double x) {
   constexpr double shifter = 6755399441055744.0;
   double bounded = x < -110.0 ? -110.0 : x;
   bounded = bounded > 90.0 ? 90.0 : bounded;
@@ -186,7 +187,7 @@ static inline double wideExp(double x) {
 }
 
 /// exp(y * log|x|) in f64, with C's rules for zeros, infinities, NaN and negative bases.
-static inline float pow(float x, float y) {
+[[gnu::always_inline]] static inline float pow(float x, float y) {
   float base = std::fabs(x);
   float magnitude = static_cast<float>(wideExp(static_cast<double>(y) * wideLog(base)));
   magnitude = ((y == 0.0f) | (base == 1.0f)) ? 1.0f : magnitude;
@@ -200,13 +201,13 @@ static inline float pow(float x, float y) {
   return (!nanOne & ((x != x) | (y != y))) ? kNaN : value;
 }
 
-static inline double exp(double x) { return std::exp(x); }
-static inline double log(double x) { return std::log(x); }
-static inline double tanh(double x) { return std::tanh(x); }
-static inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-static inline double erf(double x) { return std::erf(x); }
-static inline double sin(double x) { return std::sin(x); }
-static inline double cos(double x) { return std::cos(x); }
-static inline double pow(double x, double y) { return std::pow(x, y); }
+[[gnu::always_inline]] static inline double exp(double x) { return std::exp(x); }
+[[gnu::always_inline]] static inline double log(double x) { return std::log(x); }
+[[gnu::always_inline]] static inline double tanh(double x) { return std::tanh(x); }
+[[gnu::always_inline]] static inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+[[gnu::always_inline]] static inline double erf(double x) { return std::erf(x); }
+[[gnu::always_inline]] static inline double sin(double x) { return std::sin(x); }
+[[gnu::always_inline]] static inline double cos(double x) { return std::cos(x); }
+[[gnu::always_inline]] static inline double pow(double x, double y) { return std::pow(x, y); }
 
 } // namespace tinyfin::vectormath
