@@ -43,6 +43,9 @@ public:
   Ref zerosOf(const TensorSpec &spec);
 };
 
+/// Operand's bit in a mask; the last bit stands for all operands from there on, of which a variadic op may have many.
+constexpr uint64_t operandBit(size_t operand) { return uint64_t(1) << (operand < 63 ? operand : 63); }
+
 /// What a rule is given and gives back. For a decomposition `operands` are all present and `outputs` are the
 /// op's results. For a derivative only the saved operands and results are non-null (specs are always there),
 /// `cotangents` has an entry a result (null: zero), and `outputs` gets an entry an operand.
@@ -51,10 +54,10 @@ struct RuleContext {
   AttrReader attrs;
   llvm::ArrayRef<Ref> operands, results, cotangents;
   llvm::ArrayRef<TensorSpec> operandSpecs, resultSpecs;
-  uint64_t needed; // bit i: operand i wants a cotangent
+  uint64_t needed; // operandBit(i): operand i wants a cotangent
   Refs outputs;    // sized by the caller for derivatives, appended to by decompositions
 
-  bool needs(unsigned operand) const { return needed >> operand & 1; }
+  bool needs(unsigned operand) const { return needed & operandBit(operand); }
 };
 
 } // namespace tinyfin::fin

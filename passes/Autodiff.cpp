@@ -53,7 +53,8 @@ void pullBack(ValueBuilder &builder, Operation *op, Cotangents &cotangents) {
   for (Value result : op->getResults()) ofResults.push_back(cotangents.of(result));
   if (llvm::none_of(ofResults, [](Ref ref) { return static_cast<bool>(ref); })) return;
   uint64_t needed = 0;
-  for (auto [i, operand] : llvm::enumerate(op->getOperands())) needed |= uint64_t(cotangents.isActive(operand)) << i;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (cotangents.isActive(operand)) needed |= operandBit(i);
   if (!needed) return;
   Refs ofOperands = applyVjp(builder, op, ofResults, needed);
   for (auto [operand, cotangent] : llvm::zip_equal(op->getOperands(), ofOperands)) cotangents.add(operand, cotangent);

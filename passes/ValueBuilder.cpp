@@ -43,7 +43,8 @@ static SmallVector<TensorSpec> specsOf(ValueBuilder &builder, ValueRange values)
 /// Values whose bit is set in `mask`, null in the place of the others.
 static Refs maskedRefs(ValueRange values, uint64_t mask) {
   Refs refs;
-  for (auto [i, value] : llvm::enumerate(values)) refs.push_back(mask >> i & 1 ? ValueBuilder::refOf(value) : Ref());
+  for (auto [i, value] : llvm::enumerate(values))
+    refs.push_back(mask & operandBit(i) ? ValueBuilder::refOf(value) : Ref());
   return refs;
 }
 

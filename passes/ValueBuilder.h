@@ -28,7 +28,7 @@ private:
   llvm::DenseMap<const void *, std::unique_ptr<TensorSpec>> specs; // specOf() hands out addresses
 };
 
-/// The cotangents of op's operands (null: zero or not needed, bit i of `needed`) from those of its results. The rule
+/// The cotangents of op's operands (null: zero or not in `needed`) from those of its results. The rule
 /// sees the values that the op saves for it, and no others. Null where the op has no derivative.
 Refs applyVjp(ValueBuilder &builder, mlir::Operation *op, llvm::ArrayRef<Ref> cotangents, uint64_t needed);
 /// What op's results are in terms of simpler ops; empty if op is primitive.

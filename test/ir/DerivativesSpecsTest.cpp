@@ -136,6 +136,19 @@ TEST(DecompositionsSpecs, ResultsHaveTheTypesOfTheCompositeAndAreMadeOfSimplerOp
     }
 }
 
+TEST(DerivativesSpecs, ConcatOfManyGivesToEachThatNeedsIt) {
+  SpecBuilder b;
+  Refs pieces;
+  for (int64_t i = 0; i < 70; ++i) pieces.push_back(b.leaf({DType::F32, {Dim(i % 3)}}, {}));
+  Ref joined = b.concat(pieces, 0);
+  Refs cotangent{b.leaf(b.specOf(joined), {})};
+  Refs found = b.pullBack(joined, cotangent, {pieces[2], pieces[62], pieces[64], pieces[69]});
+  for (Ref piece : found) ASSERT_TRUE(piece);
+  EXPECT_EQ(b.specOf(found[1]).dims, Dims{2});
+  EXPECT_EQ(b.specOf(found[2]).dims, Dims{1});
+  EXPECT_FALSE(b.pullBack(joined, cotangent, {pieces[64], b.leaf({}, {})})[1]);
+}
+
 TEST(DerivativesSpecs, WeightOfBatchedMatmulIsOneProductOfAllRows) {
   for (Dim batch : {Dim(8), Dim::symbol("N")}) {
     SpecBuilder b;

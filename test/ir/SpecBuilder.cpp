@@ -43,7 +43,7 @@ Refs SpecBuilder::applyVjp(const Step &step, llvm::ArrayRef<Ref> cotangents, uin
   const OpInfo &info = infoOf(step.op);
   Refs operands = step.operands, results = step.results;
   for (size_t i = 0; i < operands.size(); ++i)
-    if (!(info.savedOperands >> i & 1)) operands[i] = {};
+    if (!(info.savedOperands & operandBit(i))) operands[i] = {};
   for (size_t i = 0; i < results.size(); ++i)
     if (!(info.savedResults >> i & 1)) results[i] = {};
   std::vector<TensorSpec> operandSpecs = specsOf(step.operands), resultSpecs = specsOf(step.results);
@@ -82,7 +82,7 @@ Refs SpecBuilder::pullBack(llvm::ArrayRef<Ref> outputs, llvm::ArrayRef<Ref> cota
     if (llvm::none_of(ofResults, [](Ref ref) { return static_cast<bool>(ref); })) continue;
     uint64_t needed = 0;
     for (size_t k = 0; k < step.operands.size(); ++k)
-      needed |= static_cast<uint64_t>(active.contains(step.operands[k].handle)) << k;
+      if (active.contains(step.operands[k].handle)) needed |= operandBit(k);
     if (!needed) continue;
     Refs ofOperands = applyVjp(step, ofResults, needed);
     for (size_t k = 0; k < step.operands.size(); ++k) accumulate(step.operands[k], ofOperands[k]);
