@@ -40,20 +40,22 @@ def load(path):
     Raises CheckpointError, which says what is wrong, for a file that is damaged or made up."""
     path = str(path)
     stored, metadata = safetensors.read(path)
-    tensors = {name: _to_tensor(*entry) for name, entry in stored.items()}
-    if "tinyfin" not in metadata:
-        return tensors
     try:
-        document = safetensors.parse_json(metadata["tinyfin"])
-    except ValueError as error:
-        raise CheckpointError(f"{path}: the tinyfin metadata is not JSON: {error}") from None
-    version = document.get("version") if isinstance(document, dict) else None
-    if version != VERSION or "tree" not in document:
-        raise CheckpointError(f"{path}: found checkpoint version {version!r}, wanted {VERSION}")
-    try:
-        return _decode(document["tree"], tensors, 0)
+        tensors = {name: _to_tensor(*entry) for name, entry in stored.items()}
+        return _decode(_tree(metadata["tinyfin"]), tensors, 0) if "tinyfin" in metadata else tensors
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+
+
+def _tree(text):
+    try:
+        document = safetensors.parse_json(text)
+    except ValueError as error:
+        raise CheckpointError(f"the tinyfin metadata is not JSON: {error}") from None
+    version = document.get("version") if isinstance(document, dict) else None
+    if version != VERSION or "tree" not in document:
+        raise CheckpointError(f"found checkpoint version {str(version)[:20]!r}, wanted {VERSION}")
+    return document["tree"]
 
 
 class _Writer:
