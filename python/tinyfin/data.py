@@ -171,7 +171,7 @@ class DataLoader:
 
         generator = self.generator
         if generator is None:
-            seed = [self.seed, self.epoch] if self.seed is not None else int(_core.randint(0, 2**31 - 1, (1,)).item())
+            seed = [self.seed, self.epoch] if self.seed is not None else int(_core.randint(0, 2**24, (1,)).item())
             generator = np.random.default_rng(seed)
         return generator.permutation(count)
 

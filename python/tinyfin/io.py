@@ -116,7 +116,8 @@ def _to_tensor(dtype, shape, data):
 
     array = np.frombuffer(data, dtype=_NUMPY[dtype]).reshape(shape)
     if dtype == "BF16":
-        return _core.from_numpy((array.astype("<u4") << 16).view("<f4"), copy=False).to(_core.bfloat16)
+        wide = np.left_shift(array.reshape(-1), 16, dtype="<u4").view("<f4").reshape(shape)
+        return _core.from_numpy(wide, copy=False).to(_core.bfloat16)
     if dtype == "BOOL" and array.view("u1").max(initial=0) > 1:
         raise CheckpointError("a BOOL tensor holds a byte that is neither 0 nor 1")
     return _core.from_numpy(array, copy=True)

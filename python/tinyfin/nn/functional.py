@@ -2,6 +2,7 @@
 """Functions of neural networks, with PyTorch's names. Activations are NCHW, convolution weights OIHW."""
 from .. import _core
 from .._core import Tensor, ops
+from ..modes import no_grad
 
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
@@ -129,7 +130,7 @@ def batch_norm(x, running_mean, running_var, weight, bias, training=False, momen
         raise ValueError(f"batch_norm in training: found one value a channel (shape {tuple(x.shape)}), wanted more")
     y, mean, var = ops.batch_norm(x, weight, bias, eps)
     if running_mean is not None:
-        with _core.no_grad():
+        with no_grad():
             running_mean.mul_(1 - momentum).add_(mean.detach() * momentum)
             running_var.mul_(1 - momentum).add_(var.detach() * (momentum * (count / (count - 1))))
     return y

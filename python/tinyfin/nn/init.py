@@ -3,6 +3,7 @@
 import math
 
 from .. import _core
+from ..modes import no_grad
 
 _GAINS = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
 
@@ -24,22 +25,22 @@ def fans(tensor):
 
 
 def _fill(tensor, values):
-    with _core.no_grad():
+    with no_grad():
         return tensor.copy_(values)
 
 
 def uniform_(tensor, a=0.0, b=1.0):
-    with _core.no_grad():
+    with no_grad():
         return _fill(tensor, _core.rand(tuple(tensor.shape), dtype=tensor.dtype) * (b - a) + a)
 
 
 def normal_(tensor, mean=0.0, std=1.0):
-    with _core.no_grad():
+    with no_grad():
         return _fill(tensor, _core.randn(tuple(tensor.shape), dtype=tensor.dtype) * std + mean)
 
 
 def constant_(tensor, value):
-    with _core.no_grad():
+    with no_grad():
         return tensor.fill_(value)
 
 

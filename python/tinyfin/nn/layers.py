@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers with parameters, pooling and regularization."""
 from .. import _core
+from ..modes import no_grad
 from . import functional as F
 from . import init
 from .module import Module
@@ -105,7 +106,7 @@ class BatchNorm2d(Module):
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, eps=self.eps)
         if not track:
             return F.batch_norm(x, None, None, self.weight, self.bias, True, eps=self.eps)
-        with _core.no_grad():
+        with no_grad():
             self.num_batches_tracked.add_(1)
             momentum = self.momentum if self.momentum is not None else 1 / self.num_batches_tracked.to(self.running_mean.dtype)
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps)

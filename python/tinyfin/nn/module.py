@@ -8,7 +8,8 @@ import copy
 from collections import namedtuple
 
 from .. import _core
-from .._core import DType, Tensor, bump_module_epoch, module_enter, module_exit
+from .._core import Tensor, bump_module_epoch, dtype as DType, module_enter, module_exit
+from ..modes import no_grad
 from .parameter import Parameter
 
 LoadResult = namedtuple("LoadResult", ["missing_keys", "unexpected_keys"])
@@ -209,7 +210,7 @@ class Module:
                 problems.append(f"{name}: found shape {tuple(new.shape)}, wanted {tuple(tensor.shape)}")
         if problems:
             raise RuntimeError(f"cannot load state into {type(self).__name__}:\n  " + "\n  ".join(problems))
-        with _core.no_grad():
+        with no_grad():
             for name, tensor in own.items():
                 if name in state_dict and state_dict[name] is not tensor:
                     tensor.copy_(state_dict[name])

@@ -9,11 +9,8 @@ class Parameter(Tensor):
 
     It starts with the value of `data`; later writes to one do not show in the other."""
 
-    def __init__(self, data, requires_grad=True):
-        if not isinstance(data, Tensor):
-            data = _core.tensor(data)
-        super().__init__(data)  # a new cell with the same value, off the tape
-        Tensor.requires_grad.__set__(self, requires_grad)
+    def __new__(cls, data, requires_grad=True):
+        return super().__new__(cls, data, requires_grad)
 
     @property
     def requires_grad(self):

@@ -4,6 +4,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
+from ..modes import no_grad
 
 
 def _grads(parameters):
@@ -31,7 +32,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
     grads = _grads(parameters)
     if not grads:
         return _core.tensor(0.0)
-    with _core.no_grad():
+    with no_grad():
         total = _total_norm(grads, float(norm_type))
         scale = _core.ops.minimum(max_norm / (total + 1e-6), 1.0)
         for grad in grads:
@@ -41,6 +42,6 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
 
 def clip_grad_value_(parameters, clip_value):
     """Clamps every gradient to [-clip_value, clip_value] in place."""
-    with _core.no_grad():
+    with no_grad():
         for grad in _grads(parameters):
             grad.copy_(grad.clamp(-clip_value, clip_value))

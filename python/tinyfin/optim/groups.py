@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ParamGroup: a dict whose numbers are tensors, so that a schedule never changes a compiled step."""
 from .. import _core
+from ..modes import no_grad
 
 
 class ParamGroup(dict):
@@ -35,7 +36,7 @@ class ParamGroup(dict):
     def _write(self, name, value):
         target = self._tensors[name]
         pairs = zip(target, value, strict=True) if isinstance(target, tuple) else [(target, value)]
-        with _core.no_grad():
+        with no_grad():
             numbers = []
             for tensor, number in pairs:
                 numbers.append(float(number))

@@ -5,6 +5,7 @@ All state is allocated by the constructor and updated by tensor ops only, so tha
 graph. It ends the current graph (`mark_step`), which makes an undecorated training loop one compiled graph a step."""
 from .. import _core
 from .._core import Tensor
+from ..modes import enable_grad, no_grad
 from .groups import ParamGroup
 
 
@@ -40,7 +41,7 @@ class Optimizer:
                 raise ValueError(f"{name}: found {options[name]}, wanted {wanted}")
         group = ParamGroup({**options, "params": params}, self.numbers)
         self.param_groups.append(group)
-        with _core.no_grad():
+        with no_grad():
             step = _core.tensor(0.0, dtype=_core.float64)
             for p in params:
                 self.state[p] = {"step": step, **self.init_state(p, group)}
@@ -65,9 +66,9 @@ class Optimizer:
         """One update of every parameter that has a gradient. Returns closure() if one is given (run with gradients)."""
         loss = None
         if closure is not None:
-            with _core.enable_grad():
+            with enable_grad():
                 loss = closure()
-        with _core.no_grad():
+        with no_grad():
             for group in self.param_groups:
                 for step, params in self._by_step(group["params"]):
                     step.add_(1)
@@ -113,7 +114,7 @@ class Optimizer:
         numbers = [n for group in groups for n in group["params"]]
         for p, n in zip(params, numbers):
             self._check_entry(n, self.state[p], state.get(n, {}))
-        with _core.no_grad():
+        with no_grad():
             counts = {}
             for p, n in zip(params, numbers):
                 for name, tensor in state.get(n, {}).items():

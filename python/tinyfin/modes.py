@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modes of the current thread (gradient recording) and of the process (how eager code runs), as context managers."""
+import functools
+
+from . import _core
+
+
+class _GradMode:
+    """Use as `with no_grad():`, `@no_grad()` or `@no_grad`."""
+
+    __slots__ = ("previous",)
+    wanted = None
+
+    def __new__(cls, function=None):
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+    def __enter__(self):
+        self.previous = _core.set_grad_enabled(self.wanted)
+        return self
+
+    def __exit__(self, *error):
+        _core.set_grad_enabled(self.previous)
+
+    def __call__(self, function):
+        mode = type(self)
+
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            with mode():
+                return function(*args, **kwargs)
+
+        return wrapper
+
+
+class no_grad(_GradMode):
+    """Inside, ops are not recorded for backward()."""
+
+    wanted = False
+
+
+class enable_grad(_GradMode):
+    """Inside, ops are recorded for backward() again."""
+
+    wanted = True
+
+
+class eager_mode:
+    """Inside, ops run at once ("immediate", for debugging) or are collected into graphs ("deferred", the default)."""
+
+    def __init__(self, mode):
+        self.mode = mode
+
+    def __enter__(self):
+        self.previous = next(row[1] for row in _core.settings() if row[0] == "TINYFIN_EAGER")
+        self._switch(self.mode)
+        return self
+
+    def __exit__(self, *error):
+        self._switch(self.previous)
+
+    def _switch(self, mode):
+        _core.sync()
+        _core.set_config("TINYFIN_EAGER", mode)
