@@ -16,7 +16,10 @@ template <class T> int64_t argmaxOfRow(const T *x, int64_t count) {
   for (int64_t begin = 0; begin < count; begin += block) {
     const int64_t end = std::min(count, begin + block);
     int found = 0;
-    for (int64_t i = begin; i < end; ++i) { C v = load<T>(x[i]); found |= (v == largest) | (v != v); }
+    for (int64_t i = begin; i < end; ++i) {
+      C v = load<T>(x[i]);
+      found |= (v == largest) | (v != v);
+    }
     if (!found) continue;
     for (int64_t i = begin; i < end; ++i)
       if (C v = load<T>(x[i]); v == largest || v != v) return i;
@@ -25,7 +28,8 @@ template <class T> int64_t argmaxOfRow(const T *x, int64_t count) {
 }
 
 /// The indices of `size` neighbouring columns, rows `stride` apart.
-template <class T> void argmaxOfColumns(const T *__restrict x, int64_t count, int64_t stride, int64_t size, int64_t *__restrict best) {
+template <class T>
+void argmaxOfColumns(const T *__restrict x, int64_t count, int64_t stride, int64_t size, int64_t *__restrict best) {
   using C = Compute<T>;
   C largest[kColumns];
   for (int64_t c = 0; c < size; ++c) {
@@ -53,13 +57,16 @@ template <class T> void argmax(const KernelArgs &args, size_t axis) {
       const int64_t o = unit / blocks, from = unit % blocks * kColumns, size = std::min(kColumns, inner - from);
       const T *at = x.as<const T>() + o * extent * inner + from;
       int64_t best[kColumns];
-      if (inner == 1) best[0] = argmaxOfRow(at, extent);
-      else argmaxOfColumns(at, extent, inner, size, best);
+      if (inner == 1)
+        best[0] = argmaxOfRow(at, extent);
+      else
+        argmaxOfColumns(at, extent, inner, size, best);
       std::copy_n(best, size, out.as<int64_t>() + o * inner + from);
     }
   };
   if (outer * extent * inner <= kSerialElements) return body(0, outer * blocks);
-  args.pool.parallelFor(outer * blocks, std::max<int64_t>(1, kElementGrain / (extent * std::min(inner, kColumns))), body);
+  args.pool.parallelFor(outer * blocks, std::max<int64_t>(1, kElementGrain / (extent * std::min(inner, kColumns))),
+                        body);
 }
 
 } // namespace

@@ -13,7 +13,8 @@ inline constexpr int kMaxOperands = 3;
 /// Axes left after merging.
 inline constexpr int kMaxAxes = 32;
 
-/// Computes `count` elements. Bit k of `moving` says that operand k advances; an operand whose bit is clear is one element.
+/// Computes `count` elements. Bit k of `moving` says that operand k advances; an operand whose bit is clear is one
+/// element.
 using RowFn = void (*)(void *out, const void *const *inputs, unsigned moving, int64_t count);
 
 /// Applies `row` to all inputs and the one output of `args`. A null `row` means a dtype the op excludes.

@@ -20,9 +20,12 @@ template <class To, class From> To saturate(From x) {
 
 template <class To> struct Convert {
   template <class From> static Compute<To> apply(From x) {
-    if constexpr (std::is_same_v<To, bool>) return x != From(0);
-    else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) return saturate<To>(x);
-    else return static_cast<Compute<To>>(x);
+    if constexpr (std::is_same_v<To, bool>)
+      return x != From(0);
+    else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>)
+      return saturate<To>(x);
+    else
+      return static_cast<Compute<To>>(x);
   }
 };
 
@@ -34,7 +37,8 @@ template <class From> struct CastFrom {
 
 Status Kernel<"fin.cast">::run(const KernelArgs &args) {
   const DType to = args.outputs[0].dtype;
-  return runRows(args, visitAny(args.inputs[0].dtype, [to](auto tag) { return visitAny(to, CastFrom<ElementOf<decltype(tag)>>()); }));
+  return runRows(args, visitAny(args.inputs[0].dtype,
+                                [to](auto tag) { return visitAny(to, CastFrom<ElementOf<decltype(tag)>>()); }));
 }
 
 } // namespace tinyfin

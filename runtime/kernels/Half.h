@@ -14,9 +14,15 @@ struct BFloat16 {
 using Float16 = _Float16;
 
 /// What an element type computes in.
-template <class T> struct ComputeType { using Type = T; };
-template <> struct ComputeType<BFloat16> { using Type = float; };
-template <> struct ComputeType<Float16> { using Type = float; };
+template <class T> struct ComputeType {
+  using Type = T;
+};
+template <> struct ComputeType<BFloat16> {
+  using Type = float;
+};
+template <> struct ComputeType<Float16> {
+  using Type = float;
+};
 template <class T> using Compute = typename ComputeType<T>::Type;
 
 inline float widen(BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }

@@ -61,8 +61,9 @@ Status checkIndices(const IndexList &indices, int64_t axis, int64_t extent) {
   if (!bad) return Status::ok();
   int64_t first = 0;
   while (indices[first] >= 0 && indices[first] < extent) ++first;
-  return Status::error(StatusCode::OutOfRange, "index " + std::to_string(indices[first]) + " is out of range for axis " +
-                                                   std::to_string(axis) + " with extent " + std::to_string(extent));
+  return Status::error(StatusCode::OutOfRange, "index " + std::to_string(indices[first]) +
+                                                   " is out of range for axis " + std::to_string(axis) +
+                                                   " with extent " + std::to_string(extent));
 }
 
 template <class T> void gatherElements(const KernelArgs &args, const AxisView &view, const IndexList &indices) {
@@ -79,7 +80,8 @@ void gatherRows(const KernelArgs &args, const AxisView &view, const IndexList &i
   auto body = [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       int64_t source = row / indices.count * view.extent + indices[row % indices.count];
-      std::memcpy(args.outputs[0].as<char>() + row * bytes, args.inputs[0].as<const char>() + source * bytes, static_cast<size_t>(bytes));
+      std::memcpy(args.outputs[0].as<char>() + row * bytes, args.inputs[0].as<const char>() + source * bytes,
+                  static_cast<size_t>(bytes));
     }
   };
   if (rows * view.inner <= kSerialElements) return body(0, rows);
@@ -88,8 +90,10 @@ void gatherRows(const KernelArgs &args, const AxisView &view, const IndexList &i
 
 template <class T> void addRow(T *__restrict to, const T *__restrict from, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    if constexpr (std::is_integral_v<T>) to[i] = static_cast<T>(Wrapping<T>(to[i]) + Wrapping<T>(from[i]));
-    else to[i] = store<T>(load<T>(to[i]) + load<T>(from[i]));
+    if constexpr (std::is_integral_v<T>)
+      to[i] = static_cast<T>(Wrapping<T>(to[i]) + Wrapping<T>(from[i]));
+    else
+      to[i] = store<T>(load<T>(to[i]) + load<T>(from[i]));
   }
 }
 
@@ -155,7 +159,8 @@ Status Kernel<"fin.gather">::run(const KernelArgs &args) {
   if (isEmpty(args.outputs[0])) return Status::ok();
   TINYFIN_RETURN_IF_ERROR(checkIndices(indices, axis, view.extent));
   if (view.inner > 1) return gatherRows(args, view, indices), Status::ok();
-  visitSize(args.outputs[0].dtype, [&](auto tag) { return gatherElements<ElementOf<decltype(tag)>>(args, view, indices), 0; });
+  visitSize(args.outputs[0].dtype,
+            [&](auto tag) { return gatherElements<ElementOf<decltype(tag)>>(args, view, indices), 0; });
   return Status::ok();
 }
 

@@ -81,8 +81,10 @@ private:
     }
     const bool innermost = depth + 1 == tensor.dims.size();
     const int64_t extent = tensor.dims[depth];
-    const int64_t perLine = std::max<int64_t>(1, (kLineWidth - static_cast<int64_t>(indent)) / static_cast<int64_t>(width + 2));
-    std::string newLine = "," + std::string(innermost ? 1 : tensor.dims.size() - 1 - depth, '\n') + std::string(indent + 1, ' ');
+    const int64_t perLine =
+        std::max<int64_t>(1, (kLineWidth - static_cast<int64_t>(indent)) / static_cast<int64_t>(width + 2));
+    std::string newLine =
+        "," + std::string(innermost ? 1 : tensor.dims.size() - 1 - depth, '\n') + std::string(indent + 1, ' ');
     text += '[';
     int64_t shown = 0;
     for (int64_t i = 0; i < extent; ++i, ++shown) {

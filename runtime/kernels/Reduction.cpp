@@ -14,9 +14,12 @@ bool ReductionShape::build(std::span<const int64_t> dims, std::span<const int64_
     Axis *list = isReduced ? reduced : kept;
     int &size = isReduced ? reducedAxes : keptAxes;
     (isReduced ? count : outputs) *= dims[i];
-    if (last == isReduced) list[size - 1].extent *= dims[i];
-    else if (size == kMaxAxes) return false;
-    else list[size++] = {dims[i], stride};
+    if (last == isReduced)
+      list[size - 1].extent *= dims[i];
+    else if (size == kMaxAxes)
+      return false;
+    else
+      list[size++] = {dims[i], stride};
     if (last < 0) innermostReduced = isReduced;
     last = isReduced;
   }

@@ -35,6 +35,10 @@ template <class Policy, class T> struct RowReducer {
   int64_t firstResult(int64_t task) const { return task; }
   void reducePiece(int64_t task, int64_t piece, Total *total) const {
     const T *base = x + ReductionShape::offset(shape.kept, shape.keptAxes, 0, task);
+    if (rows == 1 && chunks == 1) {
+      total[0] = reduceRow<Policy>(base, length);
+      return;
+    }
     const int64_t start = piece % chunks * kPieceElements, size = std::min(kPieceElements, length - start);
     const int64_t firstRow = piece / chunks * rowsPerPiece, lastRow = std::min(rows, firstRow + rowsPerPiece);
     total[0] = Policy::identity();
@@ -68,7 +72,8 @@ template <class Policy, class T> struct ColumnReducer {
 
   void reducePiece(int64_t task, int64_t piece, Total *totals) const {
     const int64_t size = resultsOf(task);
-    const T *base = x + ReductionShape::offset(shape.kept, shape.keptAxes, 1, task / blocks) + task % blocks * kColumnBlock;
+    const T *base =
+        x + ReductionShape::offset(shape.kept, shape.keptAxes, 1, task / blocks) + task % blocks * kColumnBlock;
     const int64_t extent = shape.reducedAxes ? shape.reduced[0].extent : 1;
     const int64_t stride = shape.reducedAxes ? shape.reduced[0].stride : 0;
     std::fill_n(totals, size, Total(Policy::identity()));
@@ -76,7 +81,8 @@ template <class Policy, class T> struct ColumnReducer {
     for (int64_t row = piece * rowsPerPiece; row < lastRow;) {
       const int64_t within = row % extent;
       const int64_t run = std::min({kColumnRows, extent - within, lastRow - row});
-      const T *from = base + ReductionShape::offset(shape.reduced, shape.reducedAxes, 1, row / extent) + within * stride;
+      const T *from =
+          base + ReductionShape::offset(shape.reduced, shape.reducedAxes, 1, row / extent) + within * stride;
       addRows(from, stride, run, size, totals);
       row += run;
     }
@@ -100,7 +106,8 @@ template <class Policy, class T> struct ColumnReducer {
 
 template <class Policy, class Reducer, class T> class ReductionRun {
 public:
-  ReductionRun(const Reducer &reducer, const TensorArg &out, ThreadPool &pool) : reducer(reducer), out(out), pool(pool) {}
+  ReductionRun(const Reducer &reducer, const TensorArg &out, ThreadPool &pool)
+      : reducer(reducer), out(out), pool(pool) {}
 
   void run() const {
     const int64_t work = reducer.shape.outputs * reducer.shape.count;
@@ -137,8 +144,10 @@ private:
         for (int64_t i = begin; i < end; ++i) reducer.reducePiece(task, first + i, pieces[i]);
       });
       for (int64_t i = 0; i < size; ++i) {
-        if (first + i == 0) std::copy_n(pieces[0], reducer.resultsOf(task), totals);
-        else merge(task, totals, pieces[i]);
+        if (first + i == 0)
+          std::copy_n(pieces[0], reducer.resultsOf(task), totals);
+        else
+          merge(task, totals, pieces[i]);
       }
     }
     finish(task, totals);
@@ -163,7 +172,8 @@ template <class Policy, class T> Status reduceWith(const KernelArgs &args) {
   AttrReader attrs = args.attrs;
   ReductionShape shape;
   if (!shape.build(args.inputs[0].dims, attrs.list()))
-    return Status::error(StatusCode::Unsupported, "reduction over more than " + std::to_string(kMaxAxes) + " separate axes");
+    return Status::error(StatusCode::Unsupported,
+                         "reduction over more than " + std::to_string(kMaxAxes) + " separate axes");
   const TensorArg &out = args.outputs[0];
   const T *x = args.inputs[0].as<const T>();
   if (shape.outputs == 0) return Status::ok();

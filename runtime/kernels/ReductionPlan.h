@@ -53,8 +53,10 @@ template <class T> struct MaxPolicy {
   using Block = Compute<T>;
   using Total = Compute<T>;
   static constexpr Block identity() {
-    if constexpr (std::is_floating_point_v<Block>) return -std::numeric_limits<Block>::infinity();
-    else return std::numeric_limits<Block>::min();
+    if constexpr (std::is_floating_point_v<Block>)
+      return -std::numeric_limits<Block>::infinity();
+    else
+      return std::numeric_limits<Block>::min();
   }
   static Block accumulate(Block a, Block b) { return ((a > b) | (a != a)) ? a : b; }
   static Block join(Block a, Block b) { return accumulate(a, b); }
@@ -65,8 +67,10 @@ template <class T> struct MaxPolicy {
 template <class T> struct MinPolicy : MaxPolicy<T> {
   using Block = Compute<T>;
   static constexpr Block identity() {
-    if constexpr (std::is_floating_point_v<Block>) return std::numeric_limits<Block>::infinity();
-    else return std::numeric_limits<Block>::max();
+    if constexpr (std::is_floating_point_v<Block>)
+      return std::numeric_limits<Block>::infinity();
+    else
+      return std::numeric_limits<Block>::max();
   }
   static Block accumulate(Block a, Block b) { return ((a < b) | (a != a)) ? a : b; }
   static Block join(Block a, Block b) { return accumulate(a, b); }

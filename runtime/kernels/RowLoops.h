@@ -9,10 +9,14 @@
 namespace tinyfin {
 
 /// Arithmetic type in which overflow is defined: unsigned for integers.
-template <class T> struct WrappingType { using Type = T; };
+template <class T> struct WrappingType {
+  using Type = T;
+};
 template <class T>
   requires std::is_integral_v<T>
-struct WrappingType<T> { using Type = std::make_unsigned_t<T>; };
+struct WrappingType<T> {
+  using Type = std::make_unsigned_t<T>;
+};
 template <class T> using Wrapping = typename WrappingType<T>::Type;
 
 template <class Op, class T, class Out = T>

@@ -25,7 +25,8 @@ void fillWith(const TensorArg &out, const void *value, ThreadPool &pool) {
 void copyBytes(const TensorArg &out, const void *from, ThreadPool &pool) {
   const int64_t size = static_cast<int64_t>(sizeOf(out.dtype));
   forElements(pool, out.numElements(), [&](int64_t begin, int64_t end) {
-    std::memcpy(out.as<char>() + begin * size, static_cast<const char *>(from) + begin * size, static_cast<size_t>((end - begin) * size));
+    std::memcpy(out.as<char>() + begin * size, static_cast<const char *>(from) + begin * size,
+                static_cast<size_t>((end - begin) * size));
   });
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strided copies: rows where the innermost axis is dense on both sides, tiles where each side is dense along another axis.
+// Strided copies: rows where the innermost axis is dense on both sides, tiles where each side is dense along another
+// axis.
 #include "runtime/kernels/StridedCopy.h"
 #include "runtime/kernels/Dispatch.h"
 #include <cstring>
@@ -10,10 +11,13 @@ namespace {
 constexpr int64_t kTile = 64; // 64 x 64 f32 of source and result fit in the first-level cache
 
 /// to[i] = from[i * stride] for one row.
-template <class T> void copyRow(T *__restrict to, int64_t toStride, const T *__restrict from, int64_t fromStride, int64_t count) {
+template <class T>
+void copyRow(T *__restrict to, int64_t toStride, const T *__restrict from, int64_t fromStride, int64_t count) {
   if (toStride == 1 && fromStride == 1) {
-    if (count >= 16) std::memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
-    else for (int64_t i = 0; i < count; ++i) to[i] = from[i];
+    if (count >= 16)
+      std::memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
+    else
+      for (int64_t i = 0; i < count; ++i) to[i] = from[i];
   } else if (toStride == 1 && fromStride == 0) {
     std::fill_n(to, count, *from);
   } else if (toStride == 1) {
@@ -45,7 +49,8 @@ template <class T> void transpose8(T *__restrict to, int64_t toStride, const T *
 
 /// to[r * toStride + c] = from[c * fromStride + r]
 template <class T>
-void transposeTile(T *__restrict to, int64_t toStride, const T *__restrict from, int64_t fromStride, int64_t rows, int64_t columns) {
+void transposeTile(T *__restrict to, int64_t toStride, const T *__restrict from, int64_t fromStride, int64_t rows,
+                   int64_t columns) {
   const int64_t fullRows = rows & ~int64_t(7), fullColumns = columns & ~int64_t(7);
   for (int64_t r = 0; r < fullRows; r += 8)
     for (int64_t c = 0; c < fullColumns; c += 8)
@@ -68,8 +73,10 @@ void StridedCopy::axis(int64_t extent, int64_t toStride, int64_t fromStride) {
       return;
     }
   }
-  if (axes == kMaxAxes) overflow = true;
-  else axis_[axes++] = {extent, toStride, fromStride};
+  if (axes == kMaxAxes)
+    overflow = true;
+  else
+    axis_[axes++] = {extent, toStride, fromStride};
 }
 
 Status StridedCopy::run(ThreadPool &pool) {

@@ -19,15 +19,16 @@ inline constexpr float kMaxAngle = 1048576.0f;
 [[gnu::always_inline]] static inline float fromBits(uint32_t bits) { return std::bit_cast<float>(bits); }
 [[gnu::always_inline]] static inline uint32_t toBits(float value) { return std::bit_cast<uint32_t>(value); }
 
-/// 2**n * exp(r) with |r| <= ln(2) / 2; coefficients of Cephes' expf. The scale is applied in two halves, so that
-/// denormal results round once and overflow becomes infinity.
-[[gnu::always_inline]] static inline float exp(float x) {
+/// exp(x) = 2**exponent * fraction, with x = exponent * ln(2) + r and |r| <= ln(2) / 2; coefficients of Cephes' expf.
+struct ScaledExp {
+  float fraction;
+  int32_t exponent;
+};
+[[gnu::always_inline]] static inline ScaledExp scaledExp(float x) {
   constexpr float shifter = 12582912.0f; // 1.5 * 2**23: adding it rounds to an integer
-  float bounded = x < -104.0f ? -104.0f : x;
-  bounded = bounded > 89.0f ? 89.0f : bounded;
-  float shifted = bounded * 1.44269504088896341f + shifter;
+  float shifted = x * 1.44269504088896341f + shifter;
   float n = shifted - shifter;
-  float r = bounded - n * 0.693359375f;
+  float r = x - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -36,11 +37,23 @@ inline constexpr float kMaxAngle = 1048576.0f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r;
-  p = p + 1.0f;
-  int32_t exponent = static_cast<int32_t>(toBits(shifted) - toBits(shifter));
+  return {p + 1.0f, static_cast<int32_t>(toBits(shifted) - toBits(shifter))};
+}
+
+/// The scale is applied in two halves, so that denormal results round once and overflow becomes infinity.
+[[gnu::always_inline]] static inline float exp(float x) {
+  float bounded = x < -104.0f ? -104.0f : x;
+  bounded = bounded > 89.0f ? 89.0f : bounded;
+  auto [fraction, exponent] = scaledExp(bounded);
   int32_t half = exponent >> 1;
   uint32_t rest = static_cast<uint32_t>(exponent) - static_cast<uint32_t>(half);
-  return p * fromBits((static_cast<uint32_t>(half) + 127u) << 23) * fromBits((rest + 127u) << 23);
+  return fraction * fromBits((static_cast<uint32_t>(half) + 127u) << 23) * fromBits((rest + 127u) << 23);
+}
+
+/// exp where the result is a normal number: |x| <= 87, or NaN.
+[[gnu::always_inline]] static inline float moderateExp(float x) {
+  auto [fraction, exponent] = scaledExp(x);
+  return fraction * fromBits((static_cast<uint32_t>(exponent) + 127u) << 23);
 }
 
 /// e * ln(2) + log(m) with m in [sqrt(1/2), sqrt(2)); coefficients of Cephes' logf.
@@ -78,7 +91,8 @@ inline constexpr float kMaxAngle = 1048576.0f;
   p = p * z - 3.33332819422e-1f;
   float near = p * z * x + x;
   float magnitude = std::fabs(x);
-  float far = 1.0f - 2.0f / (exp(2.0f * magnitude) + 1.0f);
+  float bounded = magnitude > 10.0f ? 10.0f : magnitude; // past 9.02 the result is 1
+  float far = 1.0f - 2.0f / (moderateExp(2.0f * bounded) + 1.0f);
   return std::copysign(magnitude < 0.625f ? near : far, x); // the sign also of -0
 }
 
@@ -96,7 +110,7 @@ inline constexpr float kMaxAngle = 1048576.0f;
   q = q * t - 1.28717512e-1f;
   q = q * t - t;
   // Past 4 the result is 1 in f32, and the polynomial turns around.
-  float far = std::copysign(1.0f - (t > 4.0f ? 0.0f : exp(q)), x);
+  float far = std::copysign(1.0f - moderateExp(t > 4.0f ? -20.0f : q), x);
   float p = -5.96761703e-4f;
   p = p * s + 4.99119423e-3f;
   p = p * s - 2.67681349e-2f;
@@ -104,7 +118,7 @@ inline constexpr float kMaxAngle = 1048576.0f;
   p = p * s - 3.76125336e-1f;
   p = p * s + 1.28379166e-1f;
   float near = p * x + x;
-  return t > 0.927734375f ? far : near + 0.0f * t;
+  return t > 0.927734375f ? far : near;
 }
 
 /// x = n * pi/2 + r; the argument is reduced in f64, where n * (the upper 33 bits of pi/2) is exact.

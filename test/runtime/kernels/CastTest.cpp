@@ -14,7 +14,8 @@ TEST(Cast, everyPairKeepsSmallIntegers) {
       TestTensor x = TestTensor::from(from, {100}, [](int64_t i) { return i; });
       TestTensor out = run<"fin.cast">({x}, to, {100});
       for (int64_t i = 0; i < 100; ++i)
-        ASSERT_EQ(out.get(i), from == DType::Bool || to == DType::Bool ? i != 0 : i) << nameOf(from) << " to " << nameOf(to);
+        ASSERT_EQ(out.get(i), from == DType::Bool || to == DType::Bool ? i != 0 : i)
+            << nameOf(from) << " to " << nameOf(to);
     }
 }
 
@@ -39,7 +40,8 @@ template <class T> void checkSaturation(const TestTensor &x) {
 TEST(Cast, outOfRangeSaturatesAndNanIsZero) {
   const double inf = std::numeric_limits<double>::infinity();
   for (DType from : {DType::F32, DType::F64, DType::BF16}) {
-    TestTensor x = TestTensor::from(from, {5}, [&](int64_t i) { return std::vector<double>{1e30, -1e30, inf, -inf, NAN}[i]; });
+    TestTensor x =
+        TestTensor::from(from, {5}, [&](int64_t i) { return std::vector<double>{1e30, -1e30, inf, -inf, NAN}[i]; });
     checkSaturation<int64_t>(x);
     checkSaturation<int32_t>(x);
     checkSaturation<int8_t>(x);
@@ -50,7 +52,8 @@ TEST(Cast, boundariesAreExact) {
   TestTensor x = TestTensor::of<double>({4}, {127.9, 128, -128.9, -129});
   EXPECT_EQ((run<"fin.cast">({x}, DType::I8, {4}).values<int8_t>()), (std::vector<int8_t>{127, 127, -128, -128}));
   TestTensor wide = TestTensor::of<double>({2}, {2147483647, -2147483648.0});
-  EXPECT_EQ((run<"fin.cast">({wide}, DType::I32, {2}).values<int32_t>()), (std::vector<int32_t>{2147483647, -2147483647 - 1}));
+  EXPECT_EQ((run<"fin.cast">({wide}, DType::I32, {2}).values<int32_t>()),
+            (std::vector<int32_t>{2147483647, -2147483647 - 1}));
 }
 TEST(Cast, integersWrap) {
   TestTensor x = TestTensor::of<int64_t>({3}, {300, -1, (int64_t(1) << 40) + 7});
@@ -65,8 +68,8 @@ TEST(Cast, nanIsTrue) {
 TEST(Cast, halvesRoundToNearestEven) {
   TestTensor x = TestTensor::of<float>({5}, {1 + 0x1p-11f, 1 + 3 * 0x1p-11f, 65520, 0x1p-25f, 0x1.8p-25f});
   TestTensor half = run<"fin.cast">({x}, DType::F16, {5});
-  EXPECT_EQ(half.get(0), 1);                 // a tie, to even
-  EXPECT_EQ(half.get(1), 1 + 4 * 0x1p-11);   // a tie, to even
+  EXPECT_EQ(half.get(0), 1);               // a tie, to even
+  EXPECT_EQ(half.get(1), 1 + 4 * 0x1p-11); // a tie, to even
   EXPECT_TRUE(std::isinf(half.get(2)));
   EXPECT_EQ(half.get(3), 0);
   EXPECT_EQ(half.get(4), 0x1p-24); // denormals are kept

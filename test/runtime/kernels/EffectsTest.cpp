@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // assert, print, and the text of tensors.
-#include "runtime/kernels/PrintTensor.h"
 #include "KernelTest.h"
+#include "runtime/kernels/PrintTensor.h"
 
 namespace tinyfin::test {
 namespace {
@@ -49,11 +49,14 @@ TEST(TensorText, isLaidOutAsPyTorchs) {
 TEST(TensorText, elidesLargeTensors) {
   TestTensor x = TestTensor::from(DType::I64, {2000}, [](int64_t i) { return i; });
   EXPECT_EQ(text(x), "tensor([   0,    1,    2, ..., 1997, 1998, 1999])");
-  EXPECT_EQ(text(TestTensor::from(DType::U8, {1000, 1000}, [](int64_t) { return 7; })).size(),
-            std::string("tensor([[7, 7, 7, ..., 7, 7, 7],\n        [7, 7, 7, ..., 7, 7, 7],\n        [7, 7, 7, ..., 7, 7, 7],\n        "
-                        "...,\n        [7, 7, 7, ..., 7, 7, 7],\n        [7, 7, 7, ..., 7, 7, 7],\n        [7, 7, 7, ..., 7, 7, 7]], "
-                        "dtype=uint8)")
-                .size());
+  EXPECT_EQ(
+      text(TestTensor::from(DType::U8, {1000, 1000}, [](int64_t) { return 7; })).size(),
+      std::string(
+          "tensor([[7, 7, 7, ..., 7, 7, 7],\n        [7, 7, 7, ..., 7, 7, 7],\n        [7, 7, 7, ..., 7, 7, 7],\n      "
+          "  "
+          "...,\n        [7, 7, 7, ..., 7, 7, 7],\n        [7, 7, 7, ..., 7, 7, 7],\n        [7, 7, 7, ..., 7, 7, 7]], "
+          "dtype=uint8)")
+          .size());
 }
 TEST(TensorText, breaksLongRows) {
   TestTensor x = TestTensor::from(DType::I64, {30}, [](int64_t) { return 100; });

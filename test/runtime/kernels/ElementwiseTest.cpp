@@ -43,11 +43,13 @@ TEST_P(Broadcasting, addAndSelectPairElementsAsNumpy) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, Broadcasting,
-                         testing::Values(BroadcastCase{{}, {}, {}}, BroadcastCase{{7}, {}, {7}}, BroadcastCase{{}, {3, 5}, {3, 5}},
-                                         BroadcastCase{{4, 5}, {5}, {4, 5}}, BroadcastCase{{4, 1}, {4, 5}, {4, 5}},
-                                         BroadcastCase{{4, 1}, {1, 5}, {4, 5}}, BroadcastCase{{2, 1, 3, 1}, {5, 1, 4}, {2, 5, 3, 4}},
-                                         BroadcastCase{{6, 1, 2}, {1, 3, 2}, {6, 3, 2}}, BroadcastCase{{0, 3}, {3}, {0, 3}},
-                                         BroadcastCase{{1, 3}, {0, 1}, {0, 3}}, BroadcastCase{{300, 1, 7}, {50, 7}, {300, 50, 7}},
+                         testing::Values(BroadcastCase{{}, {}, {}}, BroadcastCase{{7}, {}, {7}},
+                                         BroadcastCase{{}, {3, 5}, {3, 5}}, BroadcastCase{{4, 5}, {5}, {4, 5}},
+                                         BroadcastCase{{4, 1}, {4, 5}, {4, 5}}, BroadcastCase{{4, 1}, {1, 5}, {4, 5}},
+                                         BroadcastCase{{2, 1, 3, 1}, {5, 1, 4}, {2, 5, 3, 4}},
+                                         BroadcastCase{{6, 1, 2}, {1, 3, 2}, {6, 3, 2}},
+                                         BroadcastCase{{0, 3}, {3}, {0, 3}}, BroadcastCase{{1, 3}, {0, 1}, {0, 3}},
+                                         BroadcastCase{{300, 1, 7}, {50, 7}, {300, 50, 7}},
                                          BroadcastCase{{100000}, {1}, {100000}}, BroadcastCase{{1, 1}, {1}, {1, 1}}));
 
 TEST(Elementwise, everyDtypeAddsSubtractsAndMultiplies) {
@@ -112,7 +114,10 @@ TEST(Half, bf16RoundsToNearestEvenAndKeepsNaN) {
 
 TEST(Elementwise, integersWrap) {
   const int64_t most = std::numeric_limits<int64_t>::max(), least = std::numeric_limits<int64_t>::min();
-  auto i64 = [](std::vector<int64_t> v) { Dims dims = {static_cast<int64_t>(v.size())}; return TestTensor::of<int64_t>(dims, v); };
+  auto i64 = [](std::vector<int64_t> v) {
+    Dims dims = {static_cast<int64_t>(v.size())};
+    return TestTensor::of<int64_t>(dims, v);
+  };
   EXPECT_EQ((run<"fin.add">({i64({most}), i64({1})}, DType::I64, {1}).at<int64_t>(0)), least);
   EXPECT_EQ((run<"fin.sub">({i64({least}), i64({1})}, DType::I64, {1}).at<int64_t>(0)), most);
   EXPECT_EQ((run<"fin.mul">({i64({most}), i64({2})}, DType::I64, {1}).at<int64_t>(0)), -2);
@@ -192,7 +197,8 @@ TEST(Elementwise, rootsAndReciprocal) {
 }
 
 template <OpName name, class F> void checkPredicate(F expected) {
-  for (DType dtype : {DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::I8, DType::U8, DType::Bool}) {
+  for (DType dtype :
+       {DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::I8, DType::U8, DType::Bool}) {
     TestTensor a = TestTensor::from(dtype, {4, 1}, [](int64_t i) { return i % 2; });
     TestTensor b = TestTensor::from(dtype, {5}, [](int64_t i) { return i % 2; });
     TestTensor out = run<name>({a, b}, DType::Bool, {4, 5});
@@ -214,7 +220,8 @@ TEST(Compare, nanIsUnequalToItself) {
   EXPECT_FALSE((run<"fin.ge">({x, x}, DType::Bool, {1}).at<bool>(0)));
 }
 TEST(Compare, logic) {
-  TestTensor a = TestTensor::of<bool>({4}, {false, false, true, true}), b = TestTensor::of<bool>({4}, {false, true, false, true});
+  TestTensor a = TestTensor::of<bool>({4}, {false, false, true, true}),
+             b = TestTensor::of<bool>({4}, {false, true, false, true});
   EXPECT_EQ((run<"fin.logical_and">({a, b}, DType::Bool, {4}).values<bool>()), (std::vector<bool>{0, 0, 0, 1}));
   EXPECT_EQ((run<"fin.logical_or">({a, b}, DType::Bool, {4}).values<bool>()), (std::vector<bool>{0, 1, 1, 1}));
   EXPECT_EQ((run<"fin.logical_xor">({a, b}, DType::Bool, {4}).values<bool>()), (std::vector<bool>{0, 1, 1, 0}));
@@ -224,7 +231,8 @@ TEST(Compare, logic) {
 TEST(Select, movesEveryDtype) {
   TestTensor condition = TestTensor::of<bool>({3}, {true, false, true});
   for (DType dtype : {DType::F64, DType::F16, DType::I8, DType::Bool, DType::I32}) {
-    TestTensor yes = TestTensor::from(dtype, {3}, [](int64_t) { return 1; }), no = TestTensor::from(dtype, {}, [](int64_t) { return 0; });
+    TestTensor yes = TestTensor::from(dtype, {3}, [](int64_t) { return 1; }),
+               no = TestTensor::from(dtype, {}, [](int64_t) { return 0; });
     TestTensor out = run<"fin.select">({condition, yes, no}, dtype, {3});
     EXPECT_EQ(out.get(0), 1);
     EXPECT_EQ(out.get(1), 0);

@@ -29,8 +29,9 @@ TestTensor starts(const std::vector<int64_t> &values) {
 
 TEST(Slice, takesStartsSizesAndSteps) {
   TestTensor x = counting(DType::F32, {6, 10});
-  const std::vector<std::vector<Dims>> cases = {{{0, 0}, {6, 10}, {1, 1}}, {{2, 3}, {3, 4}, {1, 1}}, {{1, 9}, {2, 5}, {3, -2}},
-                                                {{5, 0}, {6, 3}, {-1, 4}}, {{4, 7}, {1, 1}, {1, 1}}, {{6, 10}, {0, 0}, {1, 1}}};
+  const std::vector<std::vector<Dims>> cases = {{{0, 0}, {6, 10}, {1, 1}}, {{2, 3}, {3, 4}, {1, 1}},
+                                                {{1, 9}, {2, 5}, {3, -2}}, {{5, 0}, {6, 3}, {-1, 4}},
+                                                {{4, 7}, {1, 1}, {1, 1}},  {{6, 10}, {0, 0}, {1, 1}}};
   for (const auto &c : cases) {
     const Dims &start = c[0], &size = c[1], &step = c[2];
     TestTensor out = run<"fin.slice">({x, starts(start)}, DType::F32, size, sliceAttrs(size, step));
@@ -64,7 +65,9 @@ TEST(SliceUpdate, writesOnlyItsElements) {
 }
 TEST(SliceUpdate, ofNothingAndOutOfRange) {
   TestTensor x = counting(DType::I32, {4}), out(DType::I32, {4}), untouched(DType::I32, {4});
-  EXPECT_EQ((run<"fin.slice_update">({x, TestTensor(DType::I32, {0}), starts({4})}, DType::I32, {4}, stepsAttr({1})).bytes), x.bytes);
+  EXPECT_EQ(
+      (run<"fin.slice_update">({x, TestTensor(DType::I32, {0}), starts({4})}, DType::I32, {4}, stepsAttr({1})).bytes),
+      x.bytes);
   TestTensor update = counting(DType::I32, {2});
   EXPECT_EQ((tryRun<"fin.slice_update">({x, update, starts({3})}, out, stepsAttr({1})).code()), StatusCode::OutOfRange);
   EXPECT_EQ(out.bytes, untouched.bytes);
@@ -74,7 +77,8 @@ TEST(Gather, takesSlicesAlongEachAxis) {
   const Dims dims = {4, 5, 6};
   for (DType dtype : {DType::F32, DType::BF16, DType::I8, DType::F64}) {
     TestTensor x = TestTensor::from(dtype, dims, [](int64_t i) { return i % 100; });
-    TestTensor indices = TestTensor::of<int64_t>({2, 2}, {3, 0, 1, 3}), narrow = TestTensor::of<int32_t>({2, 2}, {3, 0, 1, 3});
+    TestTensor indices = TestTensor::of<int64_t>({2, 2}, {3, 0, 1, 3}),
+               narrow = TestTensor::of<int32_t>({2, 2}, {3, 0, 1, 3});
     for (int64_t axis : {0, 1, 2}) {
       Dims out(dims.begin(), dims.begin() + axis);
       out.insert(out.end(), {2, 2});
@@ -111,7 +115,8 @@ TEST(ScatterAdd, repeatedIndicesAddUpInOrder) {
   // In f32, 1e8 + 1 + -1e8 is 0 and 1e8 + -1e8 + 1 is 1: the order shows.
   TestTensor x = TestTensor::from(DType::F32, {2}, [](int64_t) { return 0; });
   TestTensor updates = TestTensor::of<float>({6}, {1e8f, 1e8f, 1, -1e8f, -1e8f, 1});
-  TestTensor out = run<"fin.scatter_add">({x, TestTensor::of<int32_t>({6}, {0, 1, 0, 0, 1, 1}), updates}, DType::F32, {2}, axisAttr(0));
+  TestTensor out = run<"fin.scatter_add">({x, TestTensor::of<int32_t>({6}, {0, 1, 0, 0, 1, 1}), updates}, DType::F32,
+                                          {2}, axisAttr(0));
   EXPECT_EQ(out.values<float>(), (std::vector<float>{0, 1}));
 }
 TEST(ScatterAdd, eachAxisAndDtype) {
@@ -139,7 +144,8 @@ TEST(ScatterAdd, checksBeforeWritingAndTakesNothing) {
   EXPECT_EQ((tryRun<"fin.scatter_add">({x, starts({0, 3}), counting(DType::F32, {2})}, out, axisAttr(0)).message()),
             "index 3 is out of range for axis 0 with extent 3");
   EXPECT_EQ(out.bytes, untouched.bytes);
-  EXPECT_EQ((run<"fin.scatter_add">({x, starts({}), TestTensor(DType::F32, {0})}, DType::F32, {3}, axisAttr(0)).bytes), x.bytes);
+  EXPECT_EQ((run<"fin.scatter_add">({x, starts({}), TestTensor(DType::F32, {0})}, DType::F32, {3}, axisAttr(0)).bytes),
+            x.bytes);
 }
 
 } // namespace

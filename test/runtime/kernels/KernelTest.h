@@ -34,7 +34,8 @@ inline int64_t sizeOfDims(const Dims &dims) {
 class TestTensor {
 public:
   TestTensor(DType dtype, Dims dims)
-      : dtype(dtype), dims(std::move(dims)), bytes(static_cast<size_t>(sizeOfDims(this->dims)) * sizeOf(dtype), std::byte{0x5A}) {}
+      : dtype(dtype), dims(std::move(dims)),
+        bytes(static_cast<size_t>(sizeOfDims(this->dims)) * sizeOf(dtype), std::byte{0x5A}) {}
 
   template <class T> static TestTensor of(Dims dims, const std::vector<T> &values) {
     TestTensor tensor(dtypeOf<T>(), std::move(dims));

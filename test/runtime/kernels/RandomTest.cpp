@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Philox against Random123's known answers, and that each element depends on seed, counter and its index alone.
-#include "runtime/kernels/Philox.h"
 #include "KernelTest.h"
+#include "runtime/kernels/Philox.h"
 
 namespace tinyfin::test {
 namespace {
@@ -9,7 +9,8 @@ namespace {
 TEST(Philox, knownAnswersOfRandom123) {
   using philox::Words4;
   EXPECT_EQ(philox::block(Words4{0, 0, 0, 0}, {0, 0}), (Words4{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(philox::block(Words4{~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}), (Words4{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox::block(Words4{~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}),
+            (Words4{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(philox::block(Words4{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
             (Words4{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
@@ -61,7 +62,8 @@ TEST(Normal, isBoxMullerOfWordPairs) {
       const double radius = std::sqrt(-2 * std::log(((wordOf(first, 1) >> 8) + 1.0) * 0x1p-24));
       const double angle = 2 * M_PI * (wordOf(first + 1, 1) >> 8) * 0x1p-24;
       const double want = radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));
-      ASSERT_NEAR(out.get(i), want, std::max(4e-6, std::fabs(want) * (dtype == DType::F64 ? 0 : epsilonOf(dtype)))) << nameOf(dtype) << i;
+      ASSERT_NEAR(out.get(i), want, std::max(4e-6, std::fabs(want) * (dtype == DType::F64 ? 0 : epsilonOf(dtype))))
+          << nameOf(dtype) << i;
     }
   }
 }
@@ -80,7 +82,8 @@ TEST(Normal, momentsOfAMillion) {
 
 TEST(Dropout, keepsAndScalesWhereUniformReachesP) {
   for (DType dtype : kFloats) {
-    TestTensor x = TestTensor::random(dtype, {50, 21}, -2, 2), p = TestTensor::from(dtype, {}, [](int64_t) { return 0.25; });
+    TestTensor x = TestTensor::random(dtype, {50, 21}, -2, 2),
+               p = TestTensor::from(dtype, {}, [](int64_t) { return 0.25; });
     Words attrs;
     AttrWriter(attrs).integer(4);
     TestTensor out = run<"fin.dropout">({x, p, state()}, dtype, {50, 21}, attrs), want(dtype, {1});
@@ -97,7 +100,8 @@ TEST(Dropout, nothingAndEverything) {
   Words attrs;
   AttrWriter(attrs).integer(0);
   TestTensor x = TestTensor::random(DType::F32, {100}, 1, 2);
-  EXPECT_EQ((run<"fin.dropout">({x, TestTensor::of<float>({}, {0}), state()}, DType::F32, {100}, attrs).bytes), x.bytes);
+  EXPECT_EQ((run<"fin.dropout">({x, TestTensor::of<float>({}, {0}), state()}, DType::F32, {100}, attrs).bytes),
+            x.bytes);
   TestTensor all = run<"fin.dropout">({x, TestTensor::of<float>({}, {1}), state()}, DType::F32, {100}, attrs);
   for (int64_t i = 0; i < 100; ++i) ASSERT_EQ(all.at<float>(i), 0);
 }

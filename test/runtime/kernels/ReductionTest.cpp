@@ -32,10 +32,24 @@ int64_t targetOf(int64_t i, const Case &c) {
   return target;
 }
 
-const std::vector<Case> kCases = {
-    {{}, {}},           {{7}, {0}},           {{7}, {}},          {{3, 4}, {0, 1}},   {{3, 4}, {0}},         {{3, 4}, {1}},
-    {{5, 1, 3}, {1}},   {{2, 3, 4, 5}, {0, 2}}, {{2, 3, 4, 5}, {1, 3}}, {{40, 50, 60}, {1}}, {{40, 50, 60}, {0, 2}}, {{100003}, {0}},
-    {{3, 70001}, {1}},  {{70001, 3}, {0}},    {{1000, 300}, {0}}, {{300, 1000}, {1}}, {{4, 9, 5000}, {0, 1}}, {{200, 4, 300}, {0, 2}}};
+const std::vector<Case> kCases = {{{}, {}},
+                                  {{7}, {0}},
+                                  {{7}, {}},
+                                  {{3, 4}, {0, 1}},
+                                  {{3, 4}, {0}},
+                                  {{3, 4}, {1}},
+                                  {{5, 1, 3}, {1}},
+                                  {{2, 3, 4, 5}, {0, 2}},
+                                  {{2, 3, 4, 5}, {1, 3}},
+                                  {{40, 50, 60}, {1}},
+                                  {{40, 50, 60}, {0, 2}},
+                                  {{100003}, {0}},
+                                  {{3, 70001}, {1}},
+                                  {{70001, 3}, {0}},
+                                  {{1000, 300}, {0}},
+                                  {{300, 1000}, {1}},
+                                  {{4, 9, 5000}, {0, 1}},
+                                  {{200, 4, 300}, {0, 2}}};
 
 TEST(Reduction, sumAndMeanOfEveryPatternAndDtype) {
   for (const Case &c : kCases)
@@ -56,7 +70,8 @@ TEST(Reduction, sumAndMeanOfEveryPatternAndDtype) {
 TEST(Reduction, extremesOfEveryPatternAndDtype) {
   for (const Case &c : kCases)
     for (DType dtype : kNumbers) {
-      TestTensor x = TestTensor::from(dtype, c.dims, [&](int64_t i) { return i * 37 % 101 - (dtype == DType::U8 ? 0 : 50); });
+      TestTensor x =
+          TestTensor::from(dtype, c.dims, [&](int64_t i) { return i * 37 % 101 - (dtype == DType::U8 ? 0 : 50); });
       TestTensor largest = run<"fin.reduce_max">({x}, dtype, keptOf(c), attrsOf(c.axes));
       TestTensor smallest = run<"fin.reduce_min">({x}, dtype, keptOf(c), attrsOf(c.axes));
       std::vector<double> high(static_cast<size_t>(largest.size()), -1e9), low(high.size(), 1e9);
@@ -73,7 +88,8 @@ TEST(Reduction, extremesOfEveryPatternAndDtype) {
 
 TEST(Reduction, ofNothing) {
   EXPECT_EQ((run<"fin.sum">({TestTensor(DType::F32, {0})}, DType::F32, {}, attrsOf({0})).at<float>(0)), 0);
-  EXPECT_EQ((run<"fin.sum">({TestTensor(DType::I64, {2, 0})}, DType::I64, {2}, attrsOf({1})).values<int64_t>()), (std::vector<int64_t>{0, 0}));
+  EXPECT_EQ((run<"fin.sum">({TestTensor(DType::I64, {2, 0})}, DType::I64, {2}, attrsOf({1})).values<int64_t>()),
+            (std::vector<int64_t>{0, 0}));
   EXPECT_TRUE(std::isnan(run<"fin.mean">({TestTensor(DType::BF16, {0})}, DType::BF16, {}, attrsOf({0})).get(0)));
   EXPECT_EQ((run<"fin.sum">({TestTensor(DType::F32, {0, 3})}, DType::F32, {0}, attrsOf({1})).size()), 0);
   EXPECT_EQ((run<"fin.reduce_max">({TestTensor(DType::F32, {3, 0})}, DType::F32, {0}, attrsOf({0})).size()), 0);
@@ -160,7 +176,8 @@ TEST(Argmax, firstNanWins) {
   for (DType dtype : kFloats) {
     TestTensor x = TestTensor::from(dtype, {300}, [](int64_t i) { return i == 170 || i == 250 ? kNaN : i; });
     EXPECT_EQ((run<"fin.argmax">({x}, DType::I64, {}, argmaxAttrs(0)).at<int64_t>(0)), 170);
-    TestTensor columns = TestTensor::from(dtype, {300, 2}, [](int64_t i) { return i == 341 || i == 501 ? kNaN : i / 2; });
+    TestTensor columns =
+        TestTensor::from(dtype, {300, 2}, [](int64_t i) { return i == 341 || i == 501 ? kNaN : i / 2; });
     EXPECT_EQ((run<"fin.argmax">({columns}, DType::I64, {2}, argmaxAttrs(0)).values<int64_t>())[1], 170);
   }
 }

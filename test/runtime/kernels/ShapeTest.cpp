@@ -54,8 +54,10 @@ TEST(Iota, longAndEmpty) {
 }
 
 TEST(Full, everyDtype) {
-  for (DType dtype : {DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::I8, DType::U8, DType::Bool}) {
-    TestTensor out = run<"fin.full">({TestTensor::from(dtype, {}, [](int64_t) { return 1; })}, dtype, {3, 5}, listAttr({3, 5}));
+  for (DType dtype :
+       {DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::I8, DType::U8, DType::Bool}) {
+    TestTensor out =
+        run<"fin.full">({TestTensor::from(dtype, {}, [](int64_t) { return 1; })}, dtype, {3, 5}, listAttr({3, 5}));
     for (int64_t i = 0; i < 15; ++i) ASSERT_EQ(out.get(i), 1) << nameOf(dtype);
   }
 }
@@ -88,13 +90,15 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Transpose,
                                          TransposeCase{{100, 203}, {1, 0}}, TransposeCase{{1, 9}, {1, 0}},
                                          TransposeCase{{512, 130}, {1, 0}}, TransposeCase{{7, 5, 6}, {0, 2, 1}},
                                          TransposeCase{{7, 5, 6}, {2, 1, 0}}, TransposeCase{{7, 5, 6}, {1, 2, 0}},
-                                         TransposeCase{{2, 3, 4, 5}, {0, 2, 1, 3}}, TransposeCase{{2, 3, 4, 5}, {3, 1, 0, 2}},
+                                         TransposeCase{{2, 3, 4, 5}, {0, 2, 1, 3}},
+                                         TransposeCase{{2, 3, 4, 5}, {3, 1, 0, 2}},
                                          TransposeCase{{20, 30, 17, 12}, {0, 3, 1, 2}}, TransposeCase{{0, 3}, {1, 0}},
                                          TransposeCase{{2, 1, 3}, {2, 0, 1}}, TransposeCase{{9, 9, 2}, {1, 0, 2}}));
 
 TEST(Broadcast, repeatsByNumpysRule) {
-  const std::vector<std::pair<Dims, Dims>> cases = {{{}, {2, 3}},       {{3}, {2, 3}},          {{2, 1}, {2, 3}}, {{1, 3, 1}, {4, 3, 5}},
-                                                    {{3, 1, 2}, {2, 3, 4, 2}}, {{1}, {0}}, {{1, 4}, {50000, 4}}};
+  const std::vector<std::pair<Dims, Dims>> cases = {
+      {{}, {2, 3}}, {{3}, {2, 3}},       {{2, 1}, {2, 3}}, {{1, 3, 1}, {4, 3, 5}}, {{3, 1, 2}, {2, 3, 4, 2}},
+      {{1}, {0}},   {{1, 4}, {50000, 4}}};
   for (const auto &[from, to] : cases) {
     TestTensor x = counting(DType::I32, from), out = run<"fin.broadcast">({x}, DType::I32, to, listAttr(to));
     for (int64_t i = 0; i < out.size(); ++i) {
@@ -110,7 +114,8 @@ TEST(Concat, joinsAlongEachAxis) {
   for (int64_t axis : {0, 1, 2}) {
     Dims dims = {3, 4, 5}, other = dims, none = dims, joined = dims;
     other[axis] = 2, none[axis] = 0, joined[axis] += 2;
-    TestTensor a = counting(DType::F32, dims), b = TestTensor::from(DType::F32, other, [](int64_t i) { return -i - 1; });
+    TestTensor a = counting(DType::F32, dims),
+               b = TestTensor::from(DType::F32, other, [](int64_t i) { return -i - 1; });
     TestTensor out = run<"fin.concat">({a, TestTensor(DType::F32, none), b}, DType::F32, joined, oneInteger(axis));
     for (int64_t i = 0; i < out.size(); ++i) {
       Dims at = coordinates(i, joined);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Error bounds of the vector functions, in units of the last place against f64 over swept ranges, and their special values.
+// Error bounds of the vector functions, in units of the last place against f64 over swept ranges, and their special
+// values.
 #include "KernelTest.h"
 
 namespace tinyfin::test {
@@ -109,7 +110,8 @@ TEST(VectorMath, sinAndCos) {
 
 TEST(VectorMath, pow) {
   const int64_t count = 200000;
-  TestTensor x = TestTensor::random(DType::F32, {count}, 0, 20, 5), y = TestTensor::random(DType::F32, {count}, -25, 25, 6);
+  TestTensor x = TestTensor::random(DType::F32, {count}, 0, 20, 5),
+             y = TestTensor::random(DType::F32, {count}, -25, 25, 6);
   TestTensor out = run<"fin.pow">({x, y}, DType::F32, {count});
   double worst = 0;
   for (int64_t i = 0; i < count; ++i)
@@ -118,7 +120,8 @@ TEST(VectorMath, pow) {
 }
 TEST(VectorMath, powOfSpecialValuesIsC) {
   const float huge = 3e38f, tiny = 1e-45f;
-  const std::vector<float> items = {0, -0.0f, 1, -1, 2, -2, 3, -3, 0.5f, -0.5f, 1.5f, -2.5f, 1e10f, 16777216, huge, -huge, tiny, -tiny, kInf, -kInf, kNaN};
+  const std::vector<float> items = {0,     -0.0f, 1,        -1,   2,     -2,   3,     -3,   0.5f,  -0.5f, 1.5f,
+                                    -2.5f, 1e10f, 16777216, huge, -huge, tiny, -tiny, kInf, -kInf, kNaN};
   for (float base : items)
     for (float exponent : items) {
       TestTensor x = TestTensor::of<float>({1}, {base}), y = TestTensor::of<float>({1}, {exponent});
@@ -134,7 +137,8 @@ TEST(VectorMath, otherFloatsFollow) {
     auto check = [&](const TestTensor &out, auto reference) {
       for (int64_t i = 0; i < x.size(); ++i) {
         const double want = reference(x.get(i), y.get(i));
-        ASSERT_NEAR(out.get(i), want, std::max(1e-3, std::fabs(want)) * epsilonOf(dtype)) << nameOf(dtype) << " " << x.get(i);
+        ASSERT_NEAR(out.get(i), want, std::max(1e-3, std::fabs(want)) * epsilonOf(dtype))
+            << nameOf(dtype) << " " << x.get(i);
       }
     };
     check(run<"fin.exp">({x}, dtype, {3000}), [](double x, double) { return std::exp(x); });
