@@ -60,6 +60,8 @@ TEST(VectorMath, exp) {
   EXPECT_EQ(valueAt<"fin.exp">(0), 1);
   EXPECT_EQ(valueAt<"fin.exp">(kInf), kInf);
   EXPECT_EQ(valueAt<"fin.exp">(-kInf), 0);
+  EXPECT_EQ(valueAt<"fin.exp">(-1e9f), 0);
+  EXPECT_EQ(valueAt<"fin.exp">(-103.9f), 0x1p-149f);
   EXPECT_EQ(valueAt<"fin.exp">(89), kInf);
   EXPECT_TRUE(std::isnan(valueAt<"fin.exp">(kNaN)));
 }
