@@ -17,7 +17,8 @@ struct CompileQueueStats {
   uint64_t pending = 0;
 };
 
-/// Safe to use from any thread. A fork()ed child starts with an empty queue and its own worker.
+/// Safe to use from any thread. Who waits here must not hold the GIL: a job may log to a sink that takes it. A fork()ed
+/// child starts with an empty queue and its own worker.
 class CompileQueue {
 public:
   /// Background compiles may take `creditSeconds` plus `share` of the wall time since the queue was made.

@@ -63,14 +63,6 @@ int positiveNumber(const char *text) {
   return value > 0 ? value : 0;
 }
 
-int processThreads() {
-  if (int64_t asked = config::numThreads()) return static_cast<int>(std::min<int64_t>(asked, 1024));
-  if (int asked = positiveNumber(std::getenv("OMP_NUM_THREADS"))) return asked;
-  cpu_set_t mask;
-  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) return std::max(1, CPU_COUNT(&mask));
-  return std::max(1u, std::thread::hardware_concurrency());
-}
-
 } // namespace
 
 struct ThreadPool::State {
@@ -206,9 +198,17 @@ ThreadPool::ThreadPool(int threads) : state(std::make_unique<State>(threads)) {}
 ThreadPool::~ThreadPool() = default;
 int ThreadPool::threads() const { return static_cast<int>(state->threads); }
 
+int ThreadPool::defaultThreads() {
+  if (int64_t asked = config::numThreads()) return static_cast<int>(std::min<int64_t>(asked, 1024));
+  if (int asked = positiveNumber(std::getenv("OMP_NUM_THREADS"))) return std::min(asked, 1024);
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) return std::max(1, CPU_COUNT(&mask));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
 ThreadPool &ThreadPool::process() {
   static ThreadPool *pool = [] {
-    auto *created = new ThreadPool(processThreads()); // never destroyed: workers may run while the process ends
+    auto *created = new ThreadPool(defaultThreads()); // never destroyed: workers may run while the process ends
     pthread_atfork(nullptr, nullptr, [] {
       // The child has none of the workers. The old state is left as it is: its threads cannot be joined.
       ThreadPool &inherited = process();

@@ -16,8 +16,10 @@ public:
   ~ThreadPool();
   ThreadPool(const ThreadPool &) = delete;
 
-  /// TINYFIN_NUM_THREADS, else OMP_NUM_THREADS, else the processors this process may use. Survives fork().
+  /// Has defaultThreads() as of the first call. A fork()ed child gets workers of its own.
   static ThreadPool &process();
+  /// TINYFIN_NUM_THREADS, else OMP_NUM_THREADS, else the processors this process may use.
+  static int defaultThreads();
 
   int threads() const;
   /// Applies body to [0, count) in pieces of `grain` (the last may be short). Which thread runs a piece is

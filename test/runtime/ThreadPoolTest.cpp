@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/Config.h"
 #include "runtime/ThreadPool.h"
+#include "runtime/Config.h"
 #include <atomic>
 #include <gtest/gtest.h>
 #include <mutex>
+#include <sched.h>
 #include <set>
 #include <sys/wait.h>
 #include <thread>
@@ -77,6 +78,19 @@ TEST(ThreadPool, OtherThreadsTakePart) {
   EXPECT_EQ(threads.count(std::this_thread::get_id()), 1u);
 }
 
+TEST(ThreadPool, IdleThreadsTakeFromTheSlowOne) {
+  ThreadPool pool(4);
+  std::mutex mutex;
+  std::set<std::thread::id> early; // who ran pieces of the caller's own quarter
+  pool.parallelFor(64, 1, [&](int64_t begin, int64_t) {
+    if (begin >= 16) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::lock_guard lock(mutex);
+    early.insert(std::this_thread::get_id());
+  });
+  EXPECT_GT(early.size(), 1u);
+}
+
 TEST(ThreadPool, NestedRegionsRunSerially) {
   ThreadPool pool(4);
   std::atomic<int64_t> total{0};
@@ -103,9 +117,20 @@ TEST(ThreadPool, SeveralCallersAtOnce) {
   EXPECT_EQ(total, 4 * 300 * 40);
 }
 
-TEST(ThreadPool, ThereIsOneProcessPool) {
-  EXPECT_GE(ThreadPool::process().threads(), 1);
-  EXPECT_EQ(&ThreadPool::process(), &ThreadPool::process());
+TEST(ThreadPool, NumberOfThreadsFollowsTheSettings) {
+  const char *inherited = getenv("OMP_NUM_THREADS");
+  std::string before = inherited ? inherited : "";
+  setenv("OMP_NUM_THREADS", "5,2", 1);
+  EXPECT_EQ(ThreadPool::defaultThreads(), 5);
+  ASSERT_TRUE(Config::process().set("NUM_THREADS", "3").isOk());
+  EXPECT_EQ(ThreadPool::defaultThreads(), 3);
+  ASSERT_TRUE(Config::process().set("NUM_THREADS", "0").isOk());
+  unsetenv("OMP_NUM_THREADS");
+  cpu_set_t mask;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(mask), &mask), 0);
+  EXPECT_EQ(ThreadPool::defaultThreads(), CPU_COUNT(&mask));
+  if (inherited) setenv("OMP_NUM_THREADS", before.c_str(), 1);
+  Config::process().reset();
 }
 
 TEST(ThreadPool, SurvivesFork) {
