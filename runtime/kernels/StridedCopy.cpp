@@ -120,12 +120,26 @@ template <class T> void StridedCopy::copyRows(ThreadPool &pool) const {
   const int64_t pieces = (inner.extent + kSerialElements - 1) / kSerialElements;
   const int64_t length = (inner.extent + pieces - 1) / pieces;
   auto body = [&](int64_t begin, int64_t end) {
+    auto [toOffset, fromOffset] = offsets(begin / pieces, -1);
+    int64_t index[kMaxAxes];
+    for (int64_t i = axes - 2, rest = begin / pieces; i >= 0; rest /= axis_[i--].extent)
+      index[i] = rest % axis_[i].extent;
+    int64_t piece = begin % pieces;
     for (int64_t unit = begin; unit < end; ++unit) {
-      auto [toOffset, fromOffset] = offsets(unit / pieces, -1);
-      int64_t start = unit % pieces * length;
+      const int64_t start = piece * length;
       copyRow(static_cast<T *>(to) + toOffset + start * inner.to, inner.to,
               static_cast<const T *>(from) + fromOffset + start * inner.from, inner.from,
               std::min(length, inner.extent - start));
+      if (++piece < pieces) continue;
+      piece = 0;
+      for (int i = axes - 2; i >= 0; --i) { // the next row, without divisions
+        toOffset += axis_[i].to;
+        fromOffset += axis_[i].from;
+        if (++index[i] < axis_[i].extent) break;
+        toOffset -= axis_[i].extent * axis_[i].to;
+        fromOffset -= axis_[i].extent * axis_[i].from;
+        index[i] = 0;
+      }
     }
   };
   if (rows * inner.extent <= kSerialElements) return body(0, rows * pieces);

@@ -40,6 +40,13 @@ TEST(Slice, takesStartsSizesAndSteps) {
         ASSERT_EQ(out.get(r * size[1] + k), (start[0] + r * step[0]) * 10 + start[1] + k * step[1]);
   }
 }
+TEST(Slice, longRowsAreSplitAmongThreads) {
+  TestTensor x = counting(DType::I32, {3, 70001});
+  TestTensor out = run<"fin.slice">({x, starts({0, 1})}, DType::I32, {3, 69999}, sliceAttrs({3, 69999}, {1, 1}));
+  for (int64_t i = 0; i < out.size(); ++i) ASSERT_EQ(out.at<int32_t>(i), i / 69999 * 70001 + 1 + i % 69999);
+  TestTensor back = run<"fin.slice_update">({x, out, starts({0, 1})}, DType::I32, {3, 70001}, stepsAttr({1, 1}));
+  EXPECT_EQ(back.bytes, x.bytes);
+}
 TEST(Slice, ofAScalarIsTheScalar) {
   TestTensor x = TestTensor::of<float>({}, {4});
   EXPECT_EQ((run<"fin.slice">({x, starts({})}, DType::F32, {}, sliceAttrs({}, {})).at<float>(0)), 4);
