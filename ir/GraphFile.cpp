@@ -28,14 +28,29 @@ const llvm::MemoryBuffer &mainBuffer(const llvm::SourceMgr &manager) {
   return *manager.getMemoryBuffer(manager.getMainFileID());
 }
 
+// What the bytecode reader asks of its buffer, so that tensor data can stay in it.
+const llvm::Align kPayloadAlign(64);
+
+std::unique_ptr<llvm::MemoryBuffer> alignedCopy(llvm::StringRef bytes) {
+  auto copy = llvm::WritableMemoryBuffer::getNewUninitMemBuffer(bytes.size(), "", kPayloadAlign);
+  llvm::copy(bytes, copy->getBufferStart());
+  return copy;
+}
+
 OwningOpRef<ModuleOp> readEnvelope(const std::shared_ptr<llvm::SourceMgr> &manager, Location location,
                                    const ParserConfig &config) {
   llvm::StringRef payload;
   std::string error;
   if (!openEnvelope(mainBuffer(*manager).getBuffer(), payload, error)) return emitError(location, error), nullptr;
+  std::shared_ptr<llvm::SourceMgr> owner = manager;
+  // Mapped files are aligned; memory of the caller's may not be.
+  if (!llvm::isAddrAligned(kPayloadAlign, payload.data())) {
+    owner = managerOf(alignedCopy(payload));
+    payload = mainBuffer(*owner).getBuffer();
+  }
   llvm::MemoryBufferRef ref(payload, mainBuffer(*manager).getBufferIdentifier());
   Block block;
-  BytecodeReader reader(ref, config, /*lazyLoad=*/false, manager);
+  BytecodeReader reader(ref, config, /*lazyLoad=*/false, owner);
   if (failed(reader.readTopLevel(&block)) || failed(reader.finalize())) return {};
   auto module = llvm::hasSingleElement(block) ? dyn_cast<ModuleOp>(block.front()) : ModuleOp();
   if (!module) return emitError(location, "graph file holds no module"), nullptr;

@@ -26,12 +26,14 @@ public:
   double real() { return std::bit_cast<double>(integer()); }
   std::span<const int64_t> list() {
     int64_t size = integer();
-    return size >= 0 && take(size) ? words.subspan(at - size, size) : std::span<const int64_t>();
+    if (size < 0 || !take(size)) return overrun = true, std::span<const int64_t>();
+    return words.subspan(at - size, size);
   }
   std::string_view text() {
     int64_t bytes = integer();
-    if (bytes < 0 || !take((bytes + 7) / 8)) return {};
-    return {reinterpret_cast<const char *>(words.data() + at - (bytes + 7) / 8), static_cast<size_t>(bytes)};
+    size_t count = static_cast<size_t>(bytes) / 8 + (bytes % 8 != 0);
+    if (bytes < 0 || !take(count)) return overrun = true, std::string_view();
+    return {reinterpret_cast<const char *>(words.data() + at - count), static_cast<size_t>(bytes)};
   }
   bool atEnd() const { return at == words.size(); }
   bool failed() const { return overrun; }

@@ -1,23 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-# lit: runs the RUN lines of every .mlir file below test/. One by hand: lit -v test/ir/relu.mlir
-# TINYFIN_BUILD names the build folder (default: build/ beside test/).
+# ruff: noqa: F821
+"""lit: runs the RUN lines of .mlir and .test files below test/. One by hand: lit -v test/ir/fusion.mlir
+
+TINYFIN_BUILD names the build folder (default: build/ beside test/).
+"""
 import os
+import shutil
+import sys
 
 import lit.formats
 
 here = os.path.dirname(os.path.abspath(__file__))
-build = os.environ.get("TINYFIN_BUILD", os.path.join(os.path.dirname(here), "build"))
+root = os.path.dirname(here)
+build = os.environ.get("TINYFIN_BUILD", os.path.join(root, "build"))
 
-config.name = "tinyfin"  # noqa: F821
-config.test_format = lit.formats.ShTest(execute_external=False)  # noqa: F821
-config.suffixes = [".mlir"]  # noqa: F821
-config.excludes = ["Inputs"]  # noqa: F821
-config.test_source_root = here  # noqa: F821
-config.test_exec_root = os.path.join(build, "test")  # noqa: F821
-config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), "/usr/lib/llvm-22/bin", os.environ["PATH"]])  # noqa: F821
-config.environment["FILECHECK_OPTS"] = "--enable-var-scope"  # noqa: F821
+config.name = "tinyfin"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs"]
+config.test_source_root = here
+config.test_exec_root = os.path.join(build, "test")
+config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), "/usr/lib/llvm-22/bin", os.environ["PATH"]])
+# A variable without $ is forgotten at the next LABEL, so that no function's check leans on another's.
+config.environment["FILECHECK_OPTS"] = "--enable-var-scope"
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "TINYFIN_DUMP"):
     if name in os.environ:
-        config.environment[name] = os.environ[name]  # noqa: F821
-# What is printed and read again is the same.
-config.substitutions.append(("%roundtrip", "tinyfin-opt %s | tinyfin-opt | FileCheck %s"))  # noqa: F821
+        config.environment[name] = os.environ[name]
+
+config.substitutions += [
+    # What is printed and read again is the same.
+    ("%roundtrip", "tinyfin-opt %s -split-input-file | tinyfin-opt -split-input-file | FileCheck %s"),
+    # Errors are where and what the file says, and there are no others.
+    ("%verify", "tinyfin-opt %s -split-input-file -verify-diagnostics -o /dev/null"),
+    ("%canonicalize", "tinyfin-opt %s -canonicalize | FileCheck %s"),
+    ("%python", sys.executable),
+    ("%root", root),
+    ("%build", build),
+]
+
+if not shutil.which("tinyfin-opt", path=config.environment["PATH"]):
+    lit_config.fatal(f"tinyfin-opt is not in {build}/bin: build it first, or name the build folder in TINYFIN_BUILD")
