@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Appends ops to the pending trace. What happens at a flush is in Flush.cpp.
+#include "frontend/Recorder.h"
+#include "frontend/Flush.h"
+#include "frontend/Random.h"
+#include "frontend/Scalars.h"
+#include "frontend/Tensor.h"
+#include "ir/Trace.h"
+#include "runtime/Config.h"
+#include <chrono>
+#include <thread>
+
+namespace tinyfin {
+namespace {
+
+uint64_t lastTraceId = 0;
+thread_local Recorder *currentOverride = nullptr;
+
+Recorder &threadRecorder() {
+  // Leaked on purpose at thread end: values other objects still hold may point to it.
+  thread_local Recorder *recorder = new Recorder;
+  return *recorder;
+}
+
+} // namespace
+
+Generator &Generator::process() {
+  static Generator generator;
+  return generator;
+}
+
+Recorder::Recorder() { reset(); }
+Recorder::~Recorder() {
+  for (SourceRef source : sources)
+    if (source.code && host().release) host().release(source);
+}
+
+Recorder &Recorder::current() { return currentOverride ? *currentOverride : threadRecorder(); }
+Recorder *Recorder::setCurrent(Recorder *recorder) { return std::exchange(currentOverride, recorder); }
+
+void Recorder::reset() {
+  for (SourceRef source : sources)
+    if (source.code && host().release) host().release(source);
+  id = ++lastTraceId;
+  words.assign(flush::keyPrefix().begin(), flush::keyPrefix().end());
+  prefixWords = words.size();
+  slots.clear();
+  inputs.clear();
+  scalarPool.clear();
+  sources.clear();
+  auto dropped = std::move(rebinds); // may run destructors that come back here
+  rebinds.clear();
+  pinnedBytes = 0;
+  random = {};
+  hasEffects = cutRequested = false;
+}
+
+void Recorder::forget(Value &value) { slots[value.slot] = nullptr; }
+
+void Recorder::noteRebind(Cell &cell) {
+  if (cell.rebindTrace == id) return; // only the first: that is what a failure goes back to
+  cell.rebindTrace = id;
+  rebinds.push_back({Ref<Cell>(&cell), cell.var});
+}
+
+uint32_t Recorder::slotOf(Value &value) {
+  if (value.traceId == id) return value.slot;
+  if (value.state == ValueState::Pending || value.state == ValueState::Running || value.state == ValueState::Failed)
+    materialize(value, "used by another trace");
+  fin::appendInput(words, value.spec, fin::InputRole::Tensor);
+  value.traceId = id;
+  value.slot = static_cast<uint32_t>(slots.size());
+  inputs.push_back({ValueRef(&value), value.slot, 0, 0});
+  slots.push_back(nullptr); // inputs are held by `inputs`
+  return value.slot;
+}
+
+ValueRef Recorder::scalar(const TensorSpec &spec, const void *data, size_t bytes) {
+  if (cutRequested) flush("step");
+  ValueRef value(new Value(spec, ValueState::Pending));
+  value->recorder = this;
+  value->traceId = id;
+  value->slot = static_cast<uint32_t>(slots.size());
+  fin::appendInput(words, spec, fin::InputRole::Scalar);
+  inputs.push_back({ValueRef(), value->slot, static_cast<uint32_t>(scalarPool.size()), static_cast<uint32_t>(bytes)});
+  scalarPool.resize(scalarPool.size() + (bytes + 7) / 8);
+  if (bytes) std::memcpy(scalarPool.data() + inputs.back().scalarAt, data, bytes);
+  slots.push_back(value.get());
+  return value;
+}
+
+llvm::SmallVector<ValueRef, 2> Recorder::record(OpId op, llvm::ArrayRef<int64_t> attrs,
+                                                llvm::ArrayRef<Value *> operands) {
+  if (cutRequested) flush("step");
+  llvm::SmallVector<TensorSpec, 3> specs;
+  llvm::SmallVector<TensorSpec, 2> resultSpecs;
+  for (Value *operand : operands) specs.push_back(operand->spec);
+  std::string error;
+  if (failed(fin::inferResults(op, specs, attrs, resultSpecs, error)))
+    throw UserError(ErrorKind::Value, std::string(fin::infoOf(op).mnemonic) + ": " + error);
+
+  llvm::SmallVector<uint32_t, 4> operandSlots;
+  for (Value *operand : operands) operandSlots.push_back(slotOf(*operand));
+  fin::appendOp(words, op, operandSlots, attrs);
+  sources.push_back(captureSource());
+  hasEffects |= fin::infoOf(op).hasEffect;
+
+  llvm::SmallVector<ValueRef, 2> results;
+  for (TensorSpec &spec : resultSpecs) {
+    ValueRef value(new Value(std::move(spec), ValueState::Pending));
+    value->recorder = this;
+    value->traceId = id;
+    value->slot = static_cast<uint32_t>(slots.size());
+    slots.push_back(value.get());
+    pinnedBytes += value->bytes();
+    results.push_back(std::move(value));
+  }
+  afterOp();
+  return results;
+}
+
+void Recorder::afterOp() {
+  if (capture) return;
+  if (config::isEagerImmediate()) return flush("immediate mode");
+  if (ops() >= static_cast<size_t>(config::hardPendingOps())) flush("limit of pending ops");
+}
+
+Recorder::RandomResult Recorder::recordRandom(OpId op, Words attrs, llvm::ArrayRef<Value *> operands) {
+  if (cutRequested) flush("step");
+  Generator &generator = Generator::process();
+  // Offsets count from the state input; draws on another thread or a new seed start a new state.
+  if (!random.state || random.trace != id || random.seed != generator.seed ||
+      random.base + random.drawn != generator.counter) {
+    int64_t state[2] = {generator.seed, generator.counter};
+    random.state = scalar({DType::I64, {Dim(2)}}, state, sizeof(state));
+    random.trace = id;
+    random.seed = generator.seed;
+    random.base = generator.counter;
+    random.drawn = 0;
+  }
+  int64_t offset = random.drawn;
+  attrs.push_back(offset);
+  llvm::SmallVector<Value *, 4> withState(operands.begin(), operands.end());
+  withState.push_back(random.state.get());
+  ValueRef state = random.state;
+  auto results = record(op, attrs, withState);
+  std::optional<Dim> elements = fin::numElements(results[0]->spec.dims);
+  if (!elements || !elements->isConstant())
+    throw UserError(ErrorKind::Value, "random numbers of a symbolic shape: " + results[0]->spec.str());
+  generator.counter += blocksFor(elements->constant());
+  random.drawn += blocksFor(elements->constant());
+  return {std::move(results), std::move(state), offset};
+}
+
+void Recorder::flush(const char *reason) {
+  cutRequested = false;
+  if (capture) return flushCapture(*this, reason);
+  flush::run(*this, reason);
+}
+
+void Recorder::softCut() {
+  if (!capture && ops() >= static_cast<size_t>(config::maxPendingOps())) flush("end of the outermost module call");
+}
+
+void Recorder::materialize(Value &value, const char *reason) {
+  ValueRef keep(&value);
+  while (value.state == ValueState::Running) // another thread's flush
+    runUnlocked([] { std::this_thread::sleep_for(std::chrono::microseconds(20)); });
+  if (value.state == ValueState::Pending) value.recorder->flush(reason);
+  if (value.state == ValueState::Placeholder)
+    throw UserError(ErrorKind::Runtime, "the value of a placeholder was asked for: an exported graph cannot depend on data");
+  if (value.state == ValueState::Failed)
+    throw UserError(ErrorKind::Runtime, "this tensor was not computed: " + (value.error ? *value.error : std::string("its graph failed")));
+}
+
+} // namespace tinyfin

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records ops as trace words (ir/Trace.h) and runs what is pending when a value is needed. One a thread.
+#pragma once
+#include "frontend/Errors.h"
+#include "frontend/Host.h"
+#include "frontend/Tape.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "runtime/Attrs.h"
+#include <vector>
+
+namespace tinyfin {
+
+class Capture;
+
+/// Where the data of a trace input comes from at the flush.
+struct TraceInput {
+  ValueRef value; // a tensor, or null: a scalar
+  uint32_t slot = 0;
+  uint32_t scalarAt = 0, scalarBytes = 0; // its data: first word in the scalar pool, size
+};
+
+namespace flush {
+class Run;
+}
+
+class Recorder {
+public:
+  Recorder();
+  ~Recorder();
+  /// The recorder of this thread: a capture's while a jitted body is recorded.
+  static Recorder &current();
+  /// Makes `recorder` this thread's (null: its own again); returns what was set before.
+  static Recorder *setCurrent(Recorder *recorder);
+
+  /// Appends an op; results are Pending values (or run at once in immediate mode). Throws UserError with the shape
+  /// rule's sentence. Random ops get their state and offset here: see recordRandom.
+  llvm::SmallVector<ValueRef, 2> record(OpId op, llvm::ArrayRef<int64_t> attrs, llvm::ArrayRef<Value *> operands);
+  /// A random op with its state operand appended and its offset set to the numbers drawn so far.
+  struct RandomResult {
+    llvm::SmallVector<ValueRef, 2> results;
+    ValueRef state;
+    int64_t offset;
+  };
+  RandomResult recordRandom(OpId op, Words attrs, llvm::ArrayRef<Value *> operands);
+  /// A runtime scalar: its value is data, never part of the key. `dims` is [] or [n] (slice starts).
+  ValueRef scalar(const TensorSpec &spec, const void *data, size_t bytes);
+
+  /// Computes everything pending that is still referenced. Throws UserError on failure, with the line.
+  void flush(const char *reason);
+  /// Makes `value` Ready (flushing the recorder it is pending in) or throws what made it fail.
+  static void materialize(Value &value, const char *reason);
+  /// A cut is due before the next op: liveness is sampled then, so that gradients can be dropped first.
+  void requestCut() { cutRequested = ops() != 0; }
+  /// End of the outermost Module call: a cut when much is pending.
+  void softCut();
+
+  /// A cell is about to be rebound: remembers what to go back to if this trace fails.
+  void noteRebind(Cell &cell);
+  void forget(Value &value); // its last reference went
+
+  uint64_t traceId() const { return id; }
+  size_t ops() const { return sources.size(); }
+  /// The key: a prefix (target, modes), then the trace.
+  std::span<const int64_t> key() const { return words; }
+  std::span<const int64_t> trace() const { return std::span(words).subspan(prefixWords); }
+  std::string lineOf(size_t op) const { return describeSource(sources[op]); }
+  Capture *capture = nullptr; // set while this recorder records a jitted body
+
+private:
+  friend class Capture;
+  friend class flush::Run;
+  uint32_t slotOf(Value &value);
+  void afterOp();
+  void reset();
+
+  uint64_t id = 0;
+  Words words;
+  size_t prefixWords = 0;
+  std::vector<Value *> slots; // weak; null when dead or an input
+  std::vector<TraceInput> inputs;
+  Words scalarPool;
+  std::vector<SourceRef> sources; // one an op
+  struct Rebind {
+    Ref<Cell> cell;
+    Var previous;
+  };
+  std::vector<Rebind> rebinds;
+  size_t pinnedBytes = 0; // of the pending results
+  struct {
+    ValueRef state;
+    uint64_t trace = 0;
+    int64_t seed = 0, base = 0, drawn = 0;
+  } random;
+  bool hasEffects = false, cutRequested = false;
+};
+
+} // namespace tinyfin

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A user's tensor: a mutable cell that points to an immutable Value. In-place methods rebind the cell. A view cell
+// knows its base and how it derives from it: reads follow the base's writes, writes go through the base.
+#pragma once
+#include "frontend/Recorder.h"
+#include "frontend/Tape.h"
+#include <vector>
+
+namespace tinyfin {
+
+/// How a view derives from its base: one shape op.
+struct ViewStep {
+  enum Kind : uint8_t { None, Same, Reshape, Transpose, Slice, Broadcast } kind = None;
+  Words attrs;                 // the op's attribute words
+  std::vector<int64_t> starts; // of a slice
+  bool detached = false;       // cuts the tape: detach(), .data
+};
+
+class Cell {
+public:
+  explicit Cell(Var var) : spec(var.spec()), var(std::move(var)) {}
+  ~Cell();
+  void dispose() { delete this; }
+
+  /// The current value (a view's is derived anew when its base changed) and, for leaves, the edge to `.grad`.
+  Var read();
+  /// Rebinds to `value` of the same shape and dtype; a view rebinds its base by a slice update. Throws where a write
+  /// cannot be (an expanded view, a leaf that requires grad while recording gradients).
+  void write(Var value);
+  /// write() without the checks that keep users from harm: for state the frontend itself updates.
+  void rebind(Var value);
+
+  bool isLeaf() { return !var.edge && !(base && !view.detached && base->read().edge); }
+  bool wantsGrad() { return requiresGrad || (isGradEnabledFor() && read().edge); }
+  void setRequiresGrad(bool wanted);
+  bool isView() const { return base.get() != nullptr; }
+  /// The cell that views of this one share their data with.
+  Cell &root() { return base ? base->root() : *this; }
+
+  TensorSpec spec;
+  uint32_t references = 0;
+  uint32_t version = 0; // counts rebinds
+  bool requiresGrad = false;
+  Ref<Cell> grad;
+  std::string missingGrad; // why `.grad` is absent, for the reader of it
+
+private:
+  friend class Recorder;
+  friend class Capture;
+  friend class LeafNode;
+  friend Ref<Cell> makeView(Cell &base, ViewStep step);
+  static bool isGradEnabledFor() { return true; }
+  Var derive(const Var &from) const;
+  Var updatedBase(const Var &old, const Var &update) const;
+
+  Var var;
+  Ref<LeafNode> leaf;
+  Ref<Cell> base;
+  ViewStep view;
+  uint32_t seenVersion = 0;
+  uint64_t rebindTrace = 0; // the last trace that rebound this cell
+};
+using Tensor = Ref<Cell>;
+
+inline Tensor makeTensor(Var var) { return Tensor(new Cell(std::move(var))); }
+Tensor makeView(Cell &base, ViewStep step);
+
+} // namespace tinyfin
