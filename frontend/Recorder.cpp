@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Appends ops to the pending trace. What happens at a flush is in Flush.cpp.
 #include "frontend/Recorder.h"
+#include "frontend/Capture.h"
 #include "frontend/Flush.h"
 #include "frontend/Random.h"
 #include "frontend/Scalars.h"
-#include "frontend/Tensor.h"
 #include "ir/Trace.h"
 #include "runtime/Config.h"
 #include <chrono>
@@ -61,6 +61,16 @@ void Recorder::noteRebind(Cell &cell) {
   if (cell.rebindTrace == id) return; // only the first: that is what a failure goes back to
   cell.rebindTrace = id;
   rebinds.push_back({Ref<Cell>(&cell), cell.var});
+}
+
+void Recorder::restoreCells() {
+  // Newest first is not needed: each cell is in the list once, with its value from before the trace.
+  auto undo = std::move(rebinds);
+  rebinds.clear();
+  for (Rebind &rebind : undo) {
+    rebind.cell->var = std::move(rebind.previous);
+    ++rebind.cell->version;
+  }
 }
 
 uint32_t Recorder::slotOf(Value &value) {

@@ -71,6 +71,7 @@ private:
   friend class flush::Run;
   uint32_t slotOf(Value &value);
   void afterOp();
+  void restoreCells(); // after a failure: back to the values from before the trace
   void reset();
 
   uint64_t id = 0;

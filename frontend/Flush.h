@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a trace: live values are its outputs, the cache is asked, a miss is interpreted and compiled when seen again.
+#pragma once
+#include "runtime/Executable.h"
+#include "runtime/ExecutionCache.h"
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tinyfin {
+class Backend;
+class Recorder;
+
+namespace flush {
+
+/// What stands before the trace in every key: backend and the modes compiled code depends on.
+std::span<const int64_t> keyPrefix();
+/// The backend of TINYFIN_BACKEND, probed once; throws UserError with the reason where it cannot be used.
+Backend &backend();
+/// Chooses another backend for what is recorded from now on.
+void setBackend(const std::string &name);
+
+void run(Recorder &recorder, const char *reason);
+
+struct Stats {
+  uint64_t flushes = 0, ops = 0, hits = 0, misses = 0, interpretedRuns = 0, compiledRuns = 0;
+  double lookupMicroseconds = 0; // of all flushes: liveness, look-up and binding, without the kernels
+};
+Stats stats();
+/// "flush: reason, ops, how it ran" of the last flushes, newest last, for explain().
+std::vector<std::string> history();
+/// Waits until nothing is being compiled in the background; false after `seconds`.
+bool waitForCompiles(double seconds);
+
+} // namespace flush
+} // namespace tinyfin
