@@ -42,7 +42,10 @@ double microsecondsSince(Clock::time_point start) {
 } // namespace
 
 Backend &backend() {
-  if (!service().backend) choose(config::backend());
+  if (service().backend) return *service().backend;
+  // A backend asked for by name and not there is an error; the default falls back.
+  bool named = Config::process().isSet(Setting::backend);
+  choose(named || findBackend(config::backend()).isOk() ? config::backend() : "interpreter");
   return *service().backend;
 }
 void setBackend(const std::string &name) { choose(name); }

@@ -33,7 +33,8 @@ DType dtypeOfObject(py::handle object) {
 }
 
 void addDTypes(py::module_ &module) {
-  py::class_<PyDType>(module, "dtype")
+  auto type = py::class_<PyDType>(module, "dtype");
+  type
       .def("__repr__", [](const PyDType &dtype) { return std::string("tinyfin.") + attributeName(dtype.code); })
       .def("__reduce__", [](const PyDType &dtype) { return std::string(attributeName(dtype.code)); })
       .def_property_readonly("name", [](const PyDType &dtype) { return nameOf(dtype.code); })

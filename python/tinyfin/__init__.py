@@ -6,9 +6,11 @@ from . import _core
 
 _core._set_package_folder(_os.path.dirname(__file__) + _os.sep)  # so that errors name the user's line, not ours
 
-from ._core import (Tensor, __version__, arange, bfloat16, bool_, cache_info, dtype, empty, explain, float16, float32, float64, from_dlpack,  # noqa: E402
-                    from_numpy, full, full_like, get_rng_state, grad, int8, int32, int64, is_grad_enabled, manual_seed, mark_step, ones,
-                    ones_like, ops, rand, randint, randn, set_grad_enabled, set_rng_state, settings, sync, tensor, uint8, zeros, zeros_like)
+from ._core import (Tensor, __version__, arange, bfloat16, bool_, cache_clear, cache_info, dtype, empty, explain, float16,  # noqa: E402
+                    float32, float64, from_numpy, full, full_like, get_rng_state, grad, int8, int32, int64, is_grad_enabled,
+                    manual_seed, mark_step, ones, ones_like, ops, rand, randint, randn, set_grad_enabled, set_rng_state,
+                    settings, sync, tensor, uint8, zeros, zeros_like)
+from ._tensor import from_dlpack  # noqa: E402
 from .modes import eager_mode, enable_grad, no_grad  # noqa: E402
 from . import data, functions, io, nn, optim  # noqa: E402
 from .functions import *  # noqa: E402, F403
