@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU backend: claims the regions it can emit vector code for, compiles planned graphs.
+#include "backends/Backend.h"
+#include "backends/cpu/Emit.h"
+#include "backends/cpu/KernelSpec.h"
+#include "backends/cpu/Lowering.h"
+#include "ir/Claim.h"
+#include "runtime/Buffer.h"
+
+using namespace mlir;
+
+namespace tinyfin {
+namespace {
+
+class CpuClaim final : public fin::ClaimInterface {
+public:
+  using ClaimInterface::ClaimInterface;
+  std::optional<std::string> refuse(Operation *op) const override {
+    StatusOr<cpu::KernelSpec> spec = cpu::specOfFusion(llvm::cast<fin::FusionOp>(op));
+    if (!spec.isOk()) return spec.status().message();
+    std::string why = cpu::whyRefused(spec.value(), cpu::Machine::host());
+    return why.empty() ? std::nullopt : std::optional(why);
+  }
+};
+
+class CpuBackend final : public Backend {
+public:
+  const char *name() const override { return "cpu"; }
+  Status probe() override { return Status::ok(); }
+  Device &device() override { return Device::cpu(); }
+  std::string target() override { return "cpu-" + cpu::Machine::host().name(); }
+  bool wantsFusion() const override { return true; }
+  void extendDialects(DialectRegistry &registry) override {
+    registry.addExtension(+[](MLIRContext *, fin::FinDialect *dialect) { dialect->addInterfaces<CpuClaim>(); });
+  }
+  StatusOr<std::shared_ptr<Executable>> compile(func::FuncOp main, const CompileOptions &options) override {
+    return cpu::lowerToKernels(main, options);
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Backend> makeCpuBackend() { return std::make_unique<CpuBackend>(); }
+
+} // namespace tinyfin

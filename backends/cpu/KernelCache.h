@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels by structure: specs of equal words share code, within a graph and between graphs. Missing ones are compiled in
+// a few batches, one a thread.
+#pragma once
+#include "backends/cpu/Emit.h"
+#include "runtime/KernelList.h"
+
+namespace tinyfin::cpu {
+
+struct CompiledKernel {
+  GeneratedFn function = nullptr;
+  Launch launch;
+  std::string refusal;        // why there is no function
+  std::shared_ptr<void> code; // keeps the function
+  size_t codeBytes = 0;
+};
+
+/// Compiles for this machine; the result has an entry a spec. `threads` of them work at once.
+StatusOr<std::vector<CompiledKernel>> compileKernels(ArrayRef<KernelSpec> specs, int threads);
+
+struct KernelCacheStats {
+  uint64_t hits = 0, misses = 0, entries = 0;
+};
+KernelCacheStats kernelCacheStats();
+
+} // namespace tinyfin::cpu

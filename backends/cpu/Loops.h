@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops of maps, reductions and normalizations (design/0002).
+#pragma once
+#include "backends/cpu/Domain.h"
+#include "backends/cpu/Emit.h"
+#include "backends/cpu/Evaluate.h"
+#include "backends/cpu/VectorLoop.h"
+
+namespace tinyfin::cpu {
+
+/// Emits a whole kernel body over [begin, end) and describes its launch.
+void emitBody(Code &code, const KernelSpec &spec, ArrayRef<Value> pointers, Value begin, Value end, Launch &launch);
+
+/// Ops of a spec that cost more than an instruction or two, and nanoseconds an element all in all.
+struct Weight {
+  int heavy = 0;
+  double cost = 0;
+};
+Weight weigh(const KernelSpec &spec);
+
+/// How much of a loop one of `pieces` partial reductions takes; whole vectors where the loop runs in vectors.
+int64_t pieceOf(int64_t extent, int64_t pieces, bool isLane);
+
+/// What the loop emitters share: the domain, the evaluator and where outputs go.
+class LoopEmitter {
+public:
+  LoopEmitter(Code &code, const KernelSpec &spec, const Domain &domain, ArrayRef<Value> pointers)
+      : code(code), spec(spec), domain(domain), evaluator(code, spec, pointers), pointers(pointers) {}
+
+protected:
+  Access coordsOf(ArrayRef<Index> loops);
+  /// Stores output `number` at positions given over `extents`.
+  void storeOutput(unsigned number, const Access &coords, ArrayRef<Dim> extents, Mask mask);
+  /// The positions of a linear index over extents, outermost first.
+  SmallVector<Index> unravel(Value index, ArrayRef<Dim> extents);
+
+  Code &code;
+  const KernelSpec &spec;
+  const Domain &domain;
+  Evaluator evaluator;
+  ArrayRef<Value> pointers; // inputs, then outputs
+};
+
+class MapEmitter : public LoopEmitter {
+public:
+  using LoopEmitter::LoopEmitter;
+  void emit(Value begin, Value end, Launch &launch);
+
+private:
+  void flat(Value begin, Value end);
+  void rows(Value begin, Value end, int64_t blocks);
+  void vectors(ArrayRef<Index> outer, ArrayRef<Index> at, Value mask);
+  int unroll();
+};
+
+class ReductionEmitter : public LoopEmitter {
+public:
+  ReductionEmitter(Code &code, const KernelSpec &spec, const Domain &domain, ArrayRef<Value> pointers);
+  void emit(Value begin, Value end, Launch &launch);
+
+private:
+  struct Item { // a reduction op
+    const KernelOp *op;
+    SmallVector<Value> results; // one a vector of columns, or one
+  };
+  void planColumns();
+  void standAt(Value index, int64_t indicesPerPart);
+  void row();
+  void level(unsigned number);
+  void nest(unsigned loop, llvm::SmallVectorImpl<Value> &carried);
+  void body(ArrayRef<Index> lanes, Value mask, llvm::SmallVectorImpl<Value> &carried);
+  void finish(ArrayRef<Value> carried);
+  void storeKept();
+  void storePartials();
+  /// Lets the evaluator stand at a vector of columns (number 0 where rows are reduced).
+  void select(unsigned column);
+  bool isKept(unsigned output) const;
+  bool isFirstReduced(unsigned loop) const;
+  Access keptCoords(unsigned column);
+
+  std::vector<std::vector<Item>> items; // by level
+  unsigned writeLevel = 0;              // of the loop that writes what is as large as the domain
+  bool writesFull = false;
+  SmallVector<Index> at;      // one a loop: where the loops stand
+  SmallVector<Index> columns; // vectors of the innermost loop, if it is kept
+  SmallVector<Value> columnMasks;
+  SmallVector<Dim> keptExtents;
+  Value part; // number of the piece, if spec.partials
+  int columnCount = 1, unroll = 1;
+  unsigned current = 0;
+};
+
+} // namespace tinyfin::cpu

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Maps: every element by itself. One flat loop where all accesses allow it, else the innermost loop in vectors.
+#include "backends/cpu/Loops.h"
+
+using namespace mlir;
+
+namespace tinyfin::cpu {
+
+Weight weigh(const KernelSpec &spec) {
+  Weight weight;
+  for (const KernelOp &op : spec.ops) {
+    weight.cost += 0.03;
+    switch (op.id) {
+    case OpId::Exp: case OpId::Log: case OpId::Tanh: case OpId::Erf: case OpId::Sigmoid: case OpId::Sin: case OpId::Cos:
+      weight.heavy += 1, weight.cost += 0.3;
+      break;
+    case OpId::Pow: case OpId::RandomBits: case OpId::Uniform: weight.heavy += 3, weight.cost += 1.5; break;
+    case OpId::Normal: weight.heavy += 6, weight.cost += 3; break;
+    default: break;
+    }
+  }
+  weight.cost += 0.1 * (spec.numInputs + spec.outputs.size());
+  return weight;
+}
+
+Access LoopEmitter::coordsOf(ArrayRef<Index> loops) {
+  Access access;
+  for (const Index &at : loops) access.push_back({at, 1});
+  return access;
+}
+
+void LoopEmitter::storeOutput(unsigned number, const Access &coords, ArrayRef<Dim> extents, Mask mask) {
+  uint32_t value = spec.outputs[number];
+  const TensorSpec &type = spec.values[value];
+  IndexMath math = evaluator.math();
+  Value result = evaluator.at(value, math.reshape(coords, extents, type.dims), mask);
+  code.store(type.dtype, result, pointers[spec.numInputs + number], math.linear(coords, extents), mask.lanes);
+}
+
+SmallVector<Index> LoopEmitter::unravel(Value index, ArrayRef<Dim> extents) {
+  IndexMath math = evaluator.math();
+  SmallVector<Index> result(extents.size());
+  Index rest = Index::uniform(index);
+  for (int i = extents.size() - 1; i > 0; --i) {
+    result[i] = math.remainder(rest, extents[i]);
+    rest = math.divide(rest, extents[i]);
+  }
+  if (!extents.empty()) result[0] = extents[0].is(1) ? Index() : rest;
+  return result;
+}
+
+int MapEmitter::unroll() {
+  Weight weight = weigh(spec);
+  return code.lanes == 1 || weight.heavy ? 1 : spec.ops.size() + spec.outputs.size() < 8 ? 4 : 2;
+}
+
+void MapEmitter::vectors(ArrayRef<Index> outer, ArrayRef<Index> at, Value mask) {
+  SmallVector<Access> coords;
+  for (const Index &lane : at) {
+    SmallVector<Index> all(outer);
+    all.push_back(lane);
+    coords.push_back(coordsOf(all));
+  }
+  evaluator.forget();
+  // All results are computed before the first is stored: an output may lie over an input.
+  IndexMath math = evaluator.math();
+  for (const Access &access : coords)
+    for (uint32_t output : spec.outputs)
+      evaluator.at(output, math.reshape(access, domain.loops, spec.values[output].dims), {{}, mask});
+  for (const Access &access : coords)
+    for (unsigned number = 0; number < spec.outputs.size(); ++number) storeOutput(number, access, domain.loops, {{}, mask});
+  evaluator.forget();
+}
+
+void MapEmitter::flat(Value begin, Value end) {
+  Value block = code.i64(kMapBlock);
+  Value low = code.mul(begin, block), high = code.least(code.mul(end, block), code.extent(domain.loops[0]));
+  SmallVector<Value> none;
+  VectorLoop(code, unroll()).run(low, high, kMapBlock, none, [&](ArrayRef<Index> at, Value mask, llvm::SmallVectorImpl<Value> &) {
+    vectors({}, at, mask);
+  });
+}
+
+void MapEmitter::rows(Value begin, Value end, int64_t blocks) {
+  ArrayRef<Dim> outer = ArrayRef(domain.loops).drop_back();
+  Dim last = domain.loops.back();
+  code.loop(begin, end, code.i64(1), {}, [&](Value index, ValueRange) {
+    SmallVector<Index> at = unravel(blocks == 1 ? index : code.divide(index, code.i64(blocks)), outer);
+    SmallVector<Value> none;
+    auto body = [&](ArrayRef<Index> lanes, Value mask, llvm::SmallVectorImpl<Value> &) { vectors(at, lanes, mask); };
+    VectorLoop loop(code, unroll());
+    if (blocks == 1) return loop.run(last, none, body), SmallVector<Value>();
+    Value low = code.mul(code.remainder(index, code.i64(blocks)), code.i64(kMapBlock));
+    loop.run(low, code.least(code.add(low, code.i64(kMapBlock)), code.extent(last)), kMapBlock, none, body);
+    return SmallVector<Value>();
+  });
+}
+
+void MapEmitter::emit(Value begin, Value end, Launch &launch) {
+  launch.cost = weigh(spec).cost * (code.lanes == 1 ? 8 : 1);
+  launch.work = domain.loops;
+  Dim last = domain.loops.back();
+  launch.outer.assign(domain.loops.begin(), domain.loops.end() - 1);
+  if (domain.loops.size() == 1) {
+    launch.last = last;
+    launch.block = kMapBlock;
+    return flat(begin, end);
+  }
+  // Long rows are cut into blocks; a row of unknown length is one piece of work.
+  int64_t blocks = last.isConstant() ? (last.constant() + kMapBlock - 1) / kMapBlock : 1;
+  if (blocks > 1) launch.last = last, launch.block = kMapBlock;
+  rows(begin, end, std::max<int64_t>(blocks, 1));
+}
+
+void emitBody(Code &code, const KernelSpec &spec, ArrayRef<Value> pointers, Value begin, Value end, Launch &launch) {
+  StatusOr<Domain> domain = planDomain(spec);
+  if (!domain.isOk()) return code.refuse(domain.status().message());
+  if (domain->isMap()) MapEmitter(code, spec, domain.value(), pointers).emit(begin, end, launch);
+  else ReductionEmitter(code, spec, domain.value(), pointers).emit(begin, end, launch);
+}
+
+} // namespace tinyfin::cpu

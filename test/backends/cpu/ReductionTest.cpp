@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated reductions and normalizations give what the eager kernels give, over axes, shapes and dtypes.
+#include "SpecTesting.h"
+#include "backends/cpu/Domain.h"
+#include "backends/cpu/Emit.h"
+
+namespace tinyfin::cpu {
+namespace {
+
+struct Case {
+  std::vector<int64_t> shape, axes;
+};
+const std::vector<Case> kCases = {
+    {{7}, {0}},          {{1000}, {0}},          {{5, 7}, {1}},        {{5, 7}, {0}},           {{5, 7}, {0, 1}},
+    {{33, 129}, {1}},    {{33, 129}, {0}},       {{64, 256}, {1}},     {{64, 256}, {0}},        {{3, 5, 70}, {0, 2}},
+    {{3, 5, 70}, {1}},   {{3, 5, 70}, {0, 1}},   {{3, 5, 70}, {1, 2}}, {{2, 3, 4, 5}, {0, 2, 3}}, {{2, 3, 4, 20}, {1, 3}},
+    {{4, 1, 9}, {1}},    {{1, 1}, {0, 1}},       {{17, 10}, {0}},      {{6, 2048}, {1}},        {{2, 3, 4, 16}, {0, 2}}};
+
+TEST(Reduction, AllOpsAxesAndShapes) {
+  for (OpId id : {OpId::Sum, OpId::Mean, OpId::ReduceMax, OpId::ReduceMin})
+    for (const Case &c : kCases)
+      for (bool keepdims : {false, true}) {
+        SpecBuilder b;
+        uint32_t x = b.input(DType::F32, c.shape);
+        expectSame(b.finish({b.reduce(id, b.op(OpId::Square, {x}), c.axes, keepdims)}), Fill::Signed, 1e-5, 1e-6);
+      }
+}
+
+TEST(Reduction, DTypes) {
+  for (DType dtype : {DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::I8, DType::U8})
+    for (OpId id : {OpId::Sum, OpId::Mean, OpId::ReduceMax, OpId::ReduceMin})
+      for (const Case &c : {Case{{9, 37}, {1}}, {{9, 37}, {0}}}) {
+        if (id == OpId::Mean && !isFloat(dtype)) continue;
+        SpecBuilder b;
+        uint32_t x = b.input(dtype, c.shape);
+        double tolerance = dtype == DType::BF16 ? 1e-2 : dtype == DType::F16 ? 1e-3 : 1e-12;
+        expectSame(b.finish({b.reduce(id, x, c.axes, false)}), Fill::Signed, tolerance, tolerance);
+      }
+}
+
+TEST(Reduction, NaNAndInfinitiesComeThrough) {
+  for (OpId id : {OpId::Sum, OpId::ReduceMax, OpId::ReduceMin})
+    for (int64_t axis : {0, 1})
+      for (uint64_t seed : {1, 2, 3}) {
+        SpecBuilder b;
+        uint32_t x = b.input(DType::F32, {19, 21});
+        std::vector<Tensor> inputs = makeInputs(b.spec, seed, Fill::Signed);
+        inputs[0].set(seed * 50, seed == 1 ? NAN : INFINITY);
+        inputs[0].set(333, -INFINITY);
+        KernelSpec spec = b.finish({b.reduce(id, x, {axis}, false)});
+        expectNear(runGenerated(spec, inputs)[0], runEager(spec, inputs)[0], 1e-5, 1e-6, spec.summary());
+      }
+}
+
+TEST(Reduction, KeptAndFullResultsTogether) { // a bias gradient beside the activation's
+  for (const Case &c : kCases) {
+    SpecBuilder b;
+    uint32_t dy = b.input(DType::F32, c.shape), x = b.input(DType::F32, c.shape);
+    uint32_t zero = b.constant(DType::F32, 0);
+    uint32_t mask = b.op(OpId::Cast, {b.op(OpId::Gt, {x, zero})}, {int64_t(DType::F32)});
+    uint32_t dx = b.op(OpId::Mul, {dy, mask});
+    uint32_t sum = b.reduce(OpId::Sum, dx, c.axes, false);
+    expectSame(b.finish({dx, b.op(OpId::Exp, {b.op(OpId::Neg, {b.op(OpId::Abs, {sum})})}), sum}));
+  }
+}
+
+uint32_t softmax(SpecBuilder &b, uint32_t x, std::vector<int64_t> axes) {
+  uint32_t shifted = b.op(OpId::Sub, {x, b.reduce(OpId::ReduceMax, x, axes, true)});
+  uint32_t e = b.op(OpId::Exp, {shifted});
+  return b.op(OpId::Div, {e, b.reduce(OpId::Sum, e, axes, true)});
+}
+
+TEST(Normalization, Softmax) {
+  for (const Case &c : kCases) {
+    SpecBuilder b;
+    uint32_t x = b.input(DType::F32, c.shape);
+    expectSame(b.finish({softmax(b, x, c.axes)}), Fill::Signed, 1e-5, 1e-7);
+  }
+}
+
+TEST(Normalization, LayerNorm) {
+  for (const Case &c : {Case{{8, 64}, {1}}, {{3, 5, 37}, {2}}, {{4, 6, 10}, {1, 2}}, {{2, 768}, {1}}}) {
+    SpecBuilder b;
+    std::vector<int64_t> tail(c.shape.begin() + c.axes[0], c.shape.end());
+    uint32_t x = b.input(DType::F32, c.shape), weight = b.input(DType::F32, tail), bias = b.input(DType::F32, tail);
+    uint32_t mean = b.reduce(OpId::Mean, x, c.axes, true), centred = b.op(OpId::Sub, {x, mean});
+    uint32_t variance = b.reduce(OpId::Mean, b.op(OpId::Square, {centred}), c.axes, true);
+    uint32_t rstd = b.op(OpId::Rsqrt, {b.op(OpId::Add, {variance, b.constant(DType::F32, 1e-5)})});
+    uint32_t y = b.op(OpId::Add, {b.op(OpId::Mul, {b.op(OpId::Mul, {centred, rstd}), weight}), bias});
+    expectSame(b.finish({y, mean, rstd}), Fill::Signed, 2e-5, 1e-5);
+  }
+}
+
+TEST(Normalization, BatchNormOverAKeptMiddleAxis) {
+  for (std::vector<int64_t> shape : {std::vector<int64_t>{4, 3, 5, 7}, {2, 16, 8, 8}, {6, 17, 1, 1}}) {
+    SpecBuilder b;
+    int64_t channels = shape[1];
+    uint32_t x = b.input(DType::F32, shape), weight = b.input(DType::F32, {1, channels, 1, 1});
+    uint32_t mean = b.reduce(OpId::Mean, x, {0, 2, 3}, true), centred = b.op(OpId::Sub, {x, mean});
+    uint32_t variance = b.reduce(OpId::Mean, b.op(OpId::Square, {centred}), {0, 2, 3}, true);
+    uint32_t rstd = b.op(OpId::Rsqrt, {b.op(OpId::Add, {variance, b.constant(DType::F32, 1e-5)})});
+    uint32_t flat = b.op(OpId::Reshape, {mean}, listWords({channels}));
+    expectSame(b.finish({b.op(OpId::Mul, {b.op(OpId::Mul, {centred, rstd}), weight}), flat}), Fill::Signed, 2e-5, 1e-5);
+  }
+}
+
+TEST(Reduction, PartialResultsAddUp) {
+  for (const Case &c : kCases)
+    for (int64_t partials : {2, 3}) {
+      SpecBuilder b;
+      uint32_t x = b.input(DType::F32, c.shape);
+      KernelSpec spec = b.finish({b.reduce(OpId::Sum, x, c.axes, false)});
+      std::vector<Tensor> inputs = makeInputs(spec, 5, Fill::Signed);
+      Tensor whole = runEager(spec, inputs)[0];
+      KernelSpec cut = spec;
+      cut.partials = partials;
+      Tensor parts = runGenerated(cut, inputs)[0], sum = whole;
+      for (int64_t i = 0; i < whole.count(); ++i) {
+        double total = 0;
+        for (int64_t p = 0; p < partials; ++p) total += parts.at(p * whole.count() + i);
+        sum.set(i, total);
+      }
+      expectNear(sum, whole, 1e-5, 1e-5, spec.summary());
+    }
+}
+
+TEST(Domain, MergesAxesThatAreUsedAlike) {
+  SpecBuilder b;
+  uint32_t x = b.input(DType::F32, {2, 3, 4, 5}), bias = b.input(DType::F32, {3, 1, 1});
+  Domain domain = planDomain(b.finish({b.op(OpId::Add, {x, bias})})).value();
+  EXPECT_EQ(domain.loops, (SmallVector<Dim, 4>{Dim(2), Dim(3), Dim(20)}));
+  SpecBuilder c;
+  uint32_t y = c.input(DType::F32, {2, 3, 4, 5});
+  EXPECT_EQ(planDomain(c.finish({c.op(OpId::Exp, {y})})).value().loops, (SmallVector<Dim, 4>{Dim(120)}));
+  SpecBuilder d;
+  uint32_t z = d.input(DType::F32, {2, 3, 4, 5});
+  EXPECT_EQ(planDomain(d.finish({d.reduce(OpId::Sum, z, {1, 2}, false)})).value().loops,
+            (SmallVector<Dim, 4>{Dim(2), Dim(12), Dim(5)}));
+}
+
+TEST(Domain, CutsAxesForReshapes) {
+  SpecBuilder b;
+  uint32_t x = b.input(DType::F32, {2, 4, 5, 16});
+  uint32_t merged = b.op(OpId::Reshape, {b.op(OpId::Transpose, {x}, listWords({0, 2, 1, 3}))}, listWords({2, 5, 64}));
+  EXPECT_EQ(planDomain(b.finish({b.op(OpId::Relu, {merged})})).value().loops, (SmallVector<Dim, 4>{Dim(2), Dim(5), Dim(4), Dim(16)}));
+}
+
+TEST(Domain, RefusesReductionsOverDifferentAxes) {
+  SpecBuilder b;
+  uint32_t x = b.input(DType::F32, {4, 5});
+  std::string why = whyRefused(b.finish({b.reduce(OpId::Sum, x, {0}, false), b.reduce(OpId::Sum, x, {1}, false)}), Machine::host());
+  EXPECT_NE(why.find("different axes"), std::string::npos) << why;
+}
+
+} // namespace
+} // namespace tinyfin::cpu
