@@ -159,7 +159,8 @@ void ReductionEmitter::nest(unsigned loop, llvm::SmallVectorImpl<Value> &carried
   int64_t chunk = 0;
   if (isCut) {
     chunk = pieceOf(extent.constant(), spec.partials, isLane);
-    low = code.mul(part, code.i64(chunk));
+    // Whole vectors a piece can leave the last pieces nothing.
+    low = code.least(code.mul(part, code.i64(chunk)), high);
     high = code.least(code.add(low, code.i64(chunk)), high);
   }
   if (isLane) {

@@ -110,7 +110,7 @@ TEST(Reduction, PartialResultsAddUp) {
       SpecBuilder b;
       uint32_t x = b.input(DType::F32, c.shape);
       KernelSpec spec = b.finish({b.reduce(OpId::Sum, x, c.axes, false)});
-      std::vector<Tensor> inputs = makeInputs(spec, 5, Fill::Signed);
+      std::vector<Tensor> inputs = makeInputs(spec, 5, Fill::Positive);
       Tensor whole = runEager(spec, inputs)[0];
       KernelSpec cut = spec;
       cut.partials = partials;
