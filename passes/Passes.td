@@ -28,6 +28,54 @@ def EraseDeadPass : Fin_Pass<"erase-dead"> {
   }];
 }
 
+def FoldConstantsPass : Fin_Pass<"fold-constants"> {
+  let summary = "compute what is known when the graph is compiled";
+  let description = [{
+    Runs ops whose operands are all constants by the dialect's EvalInterface (the eager kernels). Nothing is folded that
+    only repeats (broadcast, full, iota), that is random or has effects, that fails, or whose result is over the limit.
+    Before: `%0 = fin.constant dense<2.0>; %1 = fin.exp %0`. After: `%1 = fin.constant dense<7.38905621>`.
+  }];
+  let options = [Option<"limitBytes", "limit-bytes", "int64_t", "1 << 20", "largest constant that may be made">];
+}
+
+def DecomposePass : Fin_Pass<"decompose"> {
+  let summary = "express composite ops by simpler ones";
+  let description = [{
+    By the rules of ir/decompositions, until no composite is left but those in `keep`, which a backend runs better whole.
+    Before: `%y = fin.softmax %x {axis = 1}`. After: `fin.reduce_max`, `fin.sub`, `fin.exp`, `fin.sum`, `fin.div`.
+  }];
+  let options = [ListOption<"keep", "keep", "std::string", "mnemonics of composites that stay, such as batch_norm">];
+}
+
+def SimplifyPass : Fin_Pass<"simplify"> {
+  let summary = "rewrite patterns of several ops into cheaper ones";
+  let description = [{
+    Transposes of the last two axes become flags of fin.matmul, repetition becomes implicit broadcasting, reshapes sink
+    below elementwise ops, division by a constant becomes multiplication, reductions of reductions become one.
+    Before: `%t = fin.transpose %w {permutation = [1, 0]}; %y = fin.matmul %x, %t`.
+    After: `%y = fin.matmul %x, %w {transpose_rhs = true}`.
+    What is not exact is within one rounding of the last bit.
+  }];
+}
+
+def SpecializeShapesPass : Fin_Pass<"specialize-shapes"> {
+  let summary = "give symbolic dims their sizes";
+  let description = [{
+    `dims=N=8,T=4` replaces `N` by 8 and `2*T` by 8 in all types and shape attributes; types that became static lose
+    their #fin.tensor encoding. A name that the function does not use is an error, so that typing mistakes show.
+  }];
+  let options = [ListOption<"dims", "dims", "std::string", "NAME=SIZE, ...">];
+}
+
+def CheckContractPass : Fin_Pass<"check-contract"> {
+  let summary = "fail if the function is not what the end of a phase promises";
+  let description = [{
+    optimize: recorded ops and constants. specialize: also static shapes. fuse: also fusion regions.
+    plan: also aliases, an offset for every result in the arena, and the arena's size.
+  }];
+  let options = [Option<"phase", "phase", "std::string", "\"optimize\"", "optimize, specialize, fuse or plan">];
+}
+
 def AliasOutputsPass : Fin_Pass<"alias-outputs"> {
   let summary = "pair each output with an input whose memory it may take";
   let description = [{

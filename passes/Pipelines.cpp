@@ -3,6 +3,7 @@
 #include "passes/Pipelines.h"
 #include "llvm/ADT/StringExtras.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -31,23 +32,86 @@ private:
   const PipelineSettings &settings;
 };
 
+std::unique_ptr<Pass> createCheck(const char *phase) {
+  CheckContractPassOptions options;
+  options.phase = phase;
+  return createCheckContractPass(options);
+}
+
+/// What any rewriting leaves behind.
+void cleanUp(Phase &phase) { phase.add(createCanonicalizerPass()).add(createCSEPass()); }
+
 } // namespace
+
+void buildOptimize(OpPassManager &pm, const PipelineSettings &settings) {
+  FoldConstantsPassOptions fold;
+  fold.limitBytes = settings.foldLimitBytes;
+  DecomposePassOptions decompose;
+  decompose.keep.assign(settings.keep.begin(), settings.keep.end());
+  Phase phase(pm, settings);
+  // Dead ops first: recorded graphs hold many, and no later pass should look at them.
+  phase.add(createEraseDeadPass());
+  // Composites are taken apart early, so that what a loss and its derivative share (the row's maximum, its sum of
+  // exponentials) is found by CSE.
+  phase.add(createDecomposePass(decompose));
+  cleanUp(phase);
+  phase.add(createSimplifyPass());
+  phase.add(createFoldConstantsPass(fold));
+  // Simplifying uncovers equal expressions, folding uncovers constants that patterns look for.
+  phase.add(createSimplifyPass());
+  cleanUp(phase);
+  phase.addRequired(createCheck("optimize"));
+}
+
+void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
+  SpecializeShapesPassOptions options;
+  options.dims.assign(settings.dims.begin(), settings.dims.end());
+  Phase phase(pm, settings);
+  if (!settings.dims.empty()) {
+    phase.addRequired(createSpecializeShapesPass(options));
+    // Known sizes make more to fold: extents of 1, counts of elements.
+    cleanUp(phase);
+    phase.add(createSimplifyPass());
+  }
+  phase.addRequired(createCheck("specialize"));
+}
 
 void buildPlan(OpPassManager &pm, const PipelineSettings &settings) {
   // Donation is settled first: what an output takes from an input needs no arena.
-  Phase(pm, settings).add(createAliasOutputsPass()).addRequired(createPlanMemoryPass());
+  Phase phase(pm, settings);
+  phase.add(createAliasOutputsPass()).addRequired(createPlanMemoryPass()).addRequired(createCheck("plan"));
 }
 
 void buildInterpret(OpPassManager &pm, const PipelineSettings &settings) {
   Phase(pm, settings).add(createEraseDeadPass()).add(createAliasOutputsPass()).addRequired(createPlanMemoryPass());
 }
 
+namespace {
+
+struct SpecializeOptions : PassPipelineOptions<SpecializeOptions> {
+  ListOption<std::string> dims{*this, "dims", llvm::cl::desc("NAME=SIZE, ...")};
+};
+
+using Build = void (*)(OpPassManager &, const PipelineSettings &);
+
+void registerPhase(StringRef name, StringRef summary, Build build, const PipelineSettings &settings) {
+  // Registration is all that the object does.
+  PassPipelineRegistration<>(name, summary, [=](OpPassManager &pm) { build(pm, settings); });
+}
+
+} // namespace
+
 void registerPipelines(const PipelineSettings &settings) {
   registerFinPasses();
-  static PassPipelineRegistration<> plan("fin-plan", "share memory between outputs and inputs, lay out the arena",
-                                         [settings](OpPassManager &pm) { buildPlan(pm, settings); });
-  static PassPipelineRegistration<> interpret("fin-interpret", "what the interpreter needs: erase dead ops, plan",
-                                              [settings](OpPassManager &pm) { buildInterpret(pm, settings); });
+  registerPhase("fin-optimize", "canonicalize, decompose, fold, simplify", buildOptimize, settings);
+  PassPipelineRegistration<SpecializeOptions>(
+      "fin-specialize", "make symbolic dims static", [=](OpPassManager &pm, const SpecializeOptions &options) {
+        PipelineSettings withDims = settings;
+        withDims.dims.assign(options.dims.begin(), options.dims.end());
+        buildSpecialize(pm, withDims);
+      });
+  registerPhase("fin-plan", "share memory between outputs and inputs, lay out the arena", buildPlan, settings);
+  registerPhase("fin-interpret", "what the interpreter needs: erase dead ops, plan", buildInterpret, settings);
 }
 
 } // namespace tinyfin::fin

@@ -3,6 +3,7 @@
 #pragma once
 #include "mlir/Pass/PassManager.h"
 #include <string>
+#include <vector>
 
 namespace tinyfin::fin {
 
@@ -11,7 +12,14 @@ struct PipelineSettings {
   std::string disabled;              // comma list of stems to skip: "fold-constants,cse"
   std::string dumpFolder;            // gets a numbered file after each pass
   int64_t foldLimitBytes = 1 << 20;  // largest constant that folding may make
+  std::vector<std::string> keep = {};     // composites that the backend runs better whole
+  std::vector<std::string> dims = {};     // "N=8": sizes of symbolic dims
 };
+
+/// Canonical, folded, without common subexpressions, dead code and composites but those to keep.
+void buildOptimize(mlir::OpPassManager &pm, const PipelineSettings &settings);
+/// Symbolic dims become static.
+void buildSpecialize(mlir::OpPassManager &pm, const PipelineSettings &settings);
 
 /// For backends that run op by op: liveness and memory only, no rewriting, as it is on the path of every cache miss.
 void buildInterpret(mlir::OpPassManager &pm, const PipelineSettings &settings);

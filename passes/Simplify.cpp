@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the simplification patterns until none applies.
+#include "passes/Simplify.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+
+namespace tinyfin::fin {
+
+#define GEN_PASS_DEF_SIMPLIFYPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+struct Simplify : impl::SimplifyPassBase<Simplify> {
+  LogicalResult initialize(MLIRContext *context) override {
+    RewritePatternSet set(context);
+    addArithmeticPatterns(set);
+    addMovementPatterns(set);
+    addReductionPatterns(set);
+    patterns = std::move(set);
+    return success();
+  }
+
+  void runOnOperation() override {
+    // Not converging within the driver's limit leaves a valid function: there is nothing to report.
+    (void)applyPatternsGreedily(getOperation(), patterns);
+  }
+
+  FrozenRewritePatternSet patterns;
+};
+
+} // namespace
+} // namespace tinyfin::fin
