@@ -45,7 +45,14 @@ Status runPasses(ModuleOp module, Backend &backend) {
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
   pm.enableVerifier(!settings.dumpFolder.empty()); // each phase checks its own contract
   fin::instrument(pm, settings);
-  fin::buildInterpret(pm, settings);
+  if (backend.wantsFusion()) {
+    fin::buildOptimize(pm, settings);
+    fin::buildSpecialize(pm, settings);
+    fin::buildFuse(pm, settings);
+    fin::buildPlan(pm, settings);
+  } else {
+    fin::buildInterpret(pm, settings);
+  }
   Errors errors(module.getContext());
   return succeeded(pm.run(module)) ? Status::ok() : errors.status(StatusCode::Internal);
 }

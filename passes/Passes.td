@@ -76,6 +76,17 @@ def CheckContractPass : Fin_Pass<"check-contract"> {
   let options = [Option<"phase", "phase", "std::string", "\"optimize\"", "optimize, specialize, fuse or plan">];
 }
 
+def FuseRegionsPass : Fin_Pass<"fuse-regions"> {
+  let summary = "wrap groups of ops that become one kernel in fin.fusion";
+  let description = [{
+    Maps, reductions with what feeds and follows them, and normalizations (docs/design/0003). The backend is asked about
+    each region; what it refuses runs op by op and carries the reason as `fin.refusal`.
+    Before: `%1 = fin.exp %x; %2 = fin.add %1, %y`.
+    After: `%2 = fin.fusion "map" (%a = %x, %b = %y) { %1 = fin.exp %a; %2 = fin.add %1, %b; fin.yield %2 }`.
+    Needs: static shapes. Guarantees: an elementwise op or reduction outside a region was refused.
+  }];
+}
+
 def AliasOutputsPass : Fin_Pass<"alias-outputs"> {
   let summary = "pair each output with an input whose memory it may take";
   let description = [{

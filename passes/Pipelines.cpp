@@ -76,6 +76,11 @@ void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
   phase.addRequired(createCheck("specialize"));
 }
 
+void buildFuse(OpPassManager &pm, const PipelineSettings &settings) {
+  Phase phase(pm, settings);
+  phase.add(createFuseRegionsPass()).addRequired(createCheck("fuse"));
+}
+
 void buildPlan(OpPassManager &pm, const PipelineSettings &settings) {
   // Donation is settled first: what an output takes from an input needs no arena.
   Phase phase(pm, settings);
@@ -110,6 +115,7 @@ void registerPipelines(const PipelineSettings &settings) {
         withDims.dims.assign(options.dims.begin(), options.dims.end());
         buildSpecialize(pm, withDims);
       });
+  registerPhase("fin-fuse", "form the regions that become kernels", buildFuse, settings);
   registerPhase("fin-plan", "share memory between outputs and inputs, lay out the arena", buildPlan, settings);
   registerPhase("fin-interpret", "what the interpreter needs: erase dead ops, plan", buildInterpret, settings);
 }

@@ -23,6 +23,8 @@ void buildSpecialize(mlir::OpPassManager &pm, const PipelineSettings &settings);
 
 /// For backends that run op by op: liveness and memory only, no rewriting, as it is on the path of every cache miss.
 void buildInterpret(mlir::OpPassManager &pm, const PipelineSettings &settings);
+/// Groups of ops become fin.fusion regions that the backend has claimed.
+void buildFuse(mlir::OpPassManager &pm, const PipelineSettings &settings);
 /// Assigns outputs to inputs and intermediate values to the arena.
 void buildPlan(mlir::OpPassManager &pm, const PipelineSettings &settings);
 

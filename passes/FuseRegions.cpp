@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Wraps groups of ops in fin.fusion and asks the backend about each.
+//   1. groups (Grouping.h) become regions, placed where their last op was
+//   2. a refused region of several ops is taken apart, its ops become regions of their own
+//   3. what only repeats or counts and is still read from outside becomes a region too
+//   4. the block is put in order again: a region stands behind all it reads
+#include "ir/Claim.h"
+#include "mlir/IR/IRMapping.h"
+#include "passes/Grouping.h"
+#include "passes/Passes.h"
+#include "passes/Region.h"
+#include <queue>
+
+using namespace mlir;
+
+namespace tinyfin::fin {
+
+#define GEN_PASS_DEF_FUSEREGIONSPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// Copies an op's operands into the body as far as regions have their own: constants, fills, views of the body's values.
+class BodyBuilder {
+public:
+  BodyBuilder(const Region &region, ArrayRef<Operation *> ops, Block &body)
+      : members(ops.begin(), ops.end()), builder(OpBuilder::atBlockEnd(&body)) {
+    for (Value input : region.inputs) mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
+  }
+  void add(Operation *op) {
+    for (Value operand : op->getOperands()) provide(operand);
+    builder.clone(*op, mapping);
+  }
+  void yield(Location location, ArrayRef<Value> results) {
+    SmallVector<Value> values;
+    for (Value result : results) values.push_back(mapping.lookup(result));
+    YieldOp::create(builder, location, values);
+  }
+
+private:
+  void provide(Value value) {
+    if (!mapping.contains(value)) add(value.getDefiningOp());
+  }
+  llvm::SmallPtrSet<Operation *, 16> members;
+  IRMapping mapping;
+  OpBuilder builder;
+};
+
+FusionOp wrap(ArrayRef<Operation *> ops, const Region &region) {
+  Operation *last = ops.back();
+  OpBuilder builder(last);
+  Location location = last->getLoc();
+  OperationState state(location, FusionOp::getOperationName());
+  state.addOperands(region.inputs.getArrayRef());
+  for (Value result : region.results) state.addTypes(result.getType());
+  state.addAttribute("kind", builder.getStringAttr(region.kind));
+  state.addAttribute(kDomainAttr, builder.getDenseI64ArrayAttr(region.domain));
+  state.addAttribute(kReducedAxesAttr, builder.getDenseI64ArrayAttr(region.reducedAxes));
+  state.addRegion()->emplaceBlock();
+  auto fusion = cast<FusionOp>(builder.create(state));
+  BodyBuilder body(region, ops, fusion.getBody().front());
+  for (Operation *op : ops) body.add(op);
+  body.yield(location, region.results);
+  return fusion;
+}
+
+void replaceByFusion(ArrayRef<Operation *> ops, const Region &region, FusionOp fusion) {
+  for (auto [value, replacement] : llvm::zip_equal(region.results, fusion.getResults())) {
+    Value result = value;
+    result.replaceUsesWithIf(replacement, [&](OpOperand &use) { return !fusion->isAncestor(use.getOwner()); });
+  }
+  for (Operation *op : llvm::reverse(ops)) {
+    // What is left of the uses are copied ops that nobody reads any more.
+    op->dropAllUses();
+    op->erase();
+  }
+}
+
+class Fuser {
+public:
+  Fuser(Block &block, const ClaimInterface *claim) : block(block), claim(claim) {}
+
+  void run() {
+    for (SmallVector<Operation *> &group : groupOps(block)) fuse(group);
+    eraseUnreadCopies();
+    for (Operation &op : llvm::make_early_inc_range(block))
+      if (isCopiedIntoRegions(&op) && !isa<ConstantOp>(op)) fuse({&op});
+    eraseUnreadCopies();
+    restoreOrder();
+  }
+
+private:
+  void fuse(ArrayRef<Operation *> ops) {
+    std::optional<Region> region = analyzeRegion(ops);
+    if (!region) return;
+    FusionOp fusion = wrap(ops, *region);
+    std::optional<std::string> refusal = claim ? claim->refuse(fusion) : std::nullopt;
+    if (!refusal) return replaceByFusion(ops, *region, fusion);
+    fusion->erase();
+    if (ops.size() == 1) return ops[0]->setAttr(kRefusalAttr, StringAttr::get(ops[0]->getContext(), *refusal));
+    for (Operation *op : ops) fuse({op});
+  }
+
+  // Views and copied ops whose readers now have their own.
+  void eraseUnreadCopies() {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if ((isCopiedIntoRegions(&op) || isa<ReshapeOp>(op)) && op.use_empty()) op.erase();
+  }
+
+  // Kahn's algorithm; of the ops that are ready the one that stood first goes first. Effects keep their order.
+  void restoreOrder() {
+    SmallVector<Operation *> ops;
+    llvm::DenseMap<Operation *, unsigned> numbers;
+    for (Operation &op : block.without_terminator()) numbers[&op] = ops.size(), ops.push_back(&op);
+    SmallVector<unsigned> waiting(ops.size(), 0);
+    SmallVector<SmallVector<unsigned>> readers(ops.size());
+    std::optional<unsigned> lastEffect;
+    for (auto [i, op] : llvm::enumerate(ops)) {
+      for (Value operand : op->getOperands())
+        if (Operation *producer = operand.getDefiningOp()) readers[numbers[producer]].push_back(i), ++waiting[i];
+      if (isMemoryEffectFree(op)) continue;
+      if (lastEffect) readers[*lastEffect].push_back(i), ++waiting[i];
+      lastEffect = i;
+    }
+    std::priority_queue<unsigned, std::vector<unsigned>, std::greater<unsigned>> ready;
+    for (unsigned i = 0; i < ops.size(); ++i)
+      if (!waiting[i]) ready.push(i);
+    while (!ready.empty()) {
+      unsigned next = ready.top();
+      ready.pop();
+      ops[next]->moveBefore(block.getTerminator());
+      for (unsigned reader : readers[next])
+        if (!--waiting[reader]) ready.push(reader);
+    }
+  }
+
+  Block &block;
+  const ClaimInterface *claim;
+};
+
+struct FuseRegions : impl::FuseRegionsPassBase<FuseRegions> {
+  void runOnOperation() override {
+    auto *dialect = getContext().getLoadedDialect<FinDialect>();
+    Fuser(getOperation().front(), dialect->getRegisteredInterface<ClaimInterface>()).run();
+  }
+};
+
+} // namespace
+} // namespace tinyfin::fin

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// One walk over the candidate ops gives each value a class (full, kept, uniform); the first value that has none
+// refuses the region.
+#include "passes/Region.h"
+#include "ir/Splat.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+
+namespace tinyfin::fin {
+namespace {
+
+constexpr size_t kMostOps = 64, kMostInputs = 16, kMostResults = 16;
+constexpr unsigned kMostLevels = 4;
+constexpr int64_t kFewestRows = 16, kSmallDomain = 32768;
+
+using Shape = llvm::ArrayRef<int64_t>;
+Shape shapeOf(Value value) { return cast<ShapedType>(value.getType()).getShape(); }
+int64_t count(Shape shape) {
+  int64_t product = 1;
+  for (int64_t dim : shape) product *= dim;
+  return product;
+}
+
+/// `shape` with leading ones up to `rank`.
+SmallVector<int64_t> aligned(Shape shape, size_t rank) {
+  SmallVector<int64_t> result(rank > shape.size() ? rank - shape.size() : 0, 1);
+  result.append(shape.begin(), shape.end());
+  return result;
+}
+bool broadcastsTo(Shape shape, Shape domain) {
+  if (shape.size() > domain.size()) return false;
+  for (auto [dim, extent] : llvm::zip(aligned(shape, domain.size()), domain))
+    if (dim != extent && dim != 1) return false;
+  return true;
+}
+
+bool isReduction(Operation *op) { return isa<SumOp, MeanOp, ReduceMaxOp, ReduceMinOp>(op); }
+llvm::ArrayRef<int64_t> axesOf(Operation *op) { return op->getAttrOfType<DenseI64ArrayAttr>("axes").asArrayRef(); }
+
+/// A slice that cannot fail: its starts are known and in range.
+bool isKnownSlice(SliceOp slice) {
+  ElementsAttr starts;
+  if (!matchPattern(slice.getStarts(), m_Constant(&starts))) return false;
+  auto values = dyn_cast<DenseIntElementsAttr>(starts);
+  if (!values) return false;
+  Shape from = shapeOf(slice.getX()), to = shapeOf(slice.getResult());
+  for (auto [start, size, step, extent] : llvm::zip(values.getValues<int64_t>(), to, slice.getSteps(), from)) {
+    int64_t last = start + (size - 1) * step;
+    if (size && (std::min(start, last) < 0 || std::max(start, last) >= extent)) return false;
+  }
+  return true;
+}
+
+bool isTransform(Operation *op) { return isa<TransposeOp, PadOp, ConcatOp, SliceOp>(op); }
+
+enum class Class : uint8_t { Full, Kept, Uniform, Source };
+struct ValueClass {
+  Class cls;
+  unsigned level; // how many reductions it depends on, one after the other
+};
+
+class Analyzer {
+public:
+  explicit Analyzer(llvm::ArrayRef<Operation *> ops) : ops(ops), members(ops.begin(), ops.end()) {}
+
+  std::optional<Region> run() {
+    if (ops.size() > kMostOps || !findDomain()) return std::nullopt;
+    for (Operation *op : ops)
+      if (!classify(op)) return std::nullopt;
+    if (!findResults() || region.inputs.size() > kMostInputs || region.results.size() > kMostResults)
+      return std::nullopt;
+    if (!chooseKind()) return std::nullopt;
+    return std::move(region);
+  }
+
+private:
+  bool findDomain() {
+    for (Operation *op : ops) {
+      if (!isReduction(op)) continue;
+      SmallVector<int64_t> axes(axesOf(op));
+      llvm::sort(axes);
+      Shape shape = shapeOf(op->getOperand(0));
+      if (!hasReduction) {
+        region.domain.assign(shape.begin(), shape.end()), region.reducedAxes = axes, hasReduction = true;
+      } else if (Shape(region.domain) != shape || region.reducedAxes != axes) {
+        return false;
+      }
+    }
+    if (!hasReduction) findMapDomain();
+    for (auto [axis, extent] : llvm::enumerate(region.domain)) {
+      bool isReduced = llvm::is_contained(region.reducedAxes, axis);
+      keptShape.push_back(isReduced ? 1 : extent);
+      if (!isReduced) droppedShape.push_back(extent);
+    }
+    return count(region.domain) > 0 && !(hasReduction && region.reducedAxes.empty());
+  }
+
+  void findMapDomain() {
+    Shape largest = shapeOf(ops[0]->getResult(0));
+    for (Operation *op : ops)
+      if (Shape shape = shapeOf(op->getResult(0));
+          std::pair(count(shape), shape.size()) > std::pair(count(largest), largest.size()))
+        largest = shape;
+    region.domain.assign(largest.begin(), largest.end());
+  }
+
+  std::optional<Class> classOfShape(Shape shape) const {
+    if (shape == Shape(region.domain)) return Class::Full;
+    if (hasReduction && (shape == Shape(keptShape) || shape == Shape(droppedShape))) return Class::Kept;
+    if (count(shape) == 1 && shape.size() <= region.domain.size()) return Class::Uniform;
+    return std::nullopt;
+  }
+
+  bool classify(Operation *op) {
+    std::optional<Class> cls = classOfShape(shapeOf(op->getResult(0)));
+    if (isReduction(op)) return classifyReduction(op);
+    if (isa<RandomBitsOp, UniformOp, NormalOp>(op)) {
+      if (cls != Class::Full) return false;
+      region.inputs.insert(op->getOperand(0));
+      return note(op, Class::Full, 0);
+    }
+    if (isTransform(op)) return classifyTransform(op, cls);
+    // A repetition or iota is a member only where it stands alone: its result is wanted in memory.
+    if (!cls || !(op->hasTrait<Elementwise>() || isCopiedIntoRegions(op))) return false;
+    unsigned level = 0;
+    for (Value operand : op->getOperands())
+      if (!readOperand(operand, *cls, shapeOf(op->getResult(0)), level)) return false;
+    return note(op, *cls, level);
+  }
+
+  bool classifyReduction(Operation *op) {
+    unsigned level = 0;
+    if (!readOperand(op->getOperand(0), Class::Full, region.domain, level)) return false;
+    return level < kMostLevels && note(op, Class::Kept, level + 1);
+  }
+
+  bool classifyTransform(Operation *op, std::optional<Class> cls) {
+    Shape shape = shapeOf(op->getResult(0));
+    if (!broadcastsTo(shape, region.domain)) return false;
+    for (OpOperand &operand : op->getOpOperands())
+      if (!readTransformed(operand)) return false;
+    return note(op, cls == Class::Full ? Class::Full : Class::Source, 0);
+  }
+
+  // What transforms move are inputs; a slice's starts and a pad's value may be constants of the body.
+  bool readTransformed(OpOperand &operand) {
+    Operation *producer = operand.get().getDefiningOp();
+    bool isParameter = isa<PadOp, SliceOp>(operand.getOwner()) && operand.getOperandNumber() == 1;
+    if (producer && isParameter && isa<ConstantOp>(producer)) return true;
+    if (producer && (members.contains(producer) || viewsMember(producer, members))) return false;
+    return region.inputs.insert(operand.get()), true;
+  }
+
+  /// Whether an op of class `cls` and `shape` may read `operand`; raises `level` to the operand's.
+  bool readOperand(Value operand, Class cls, Shape shape, unsigned &level) {
+    Operation *producer = operand.getDefiningOp();
+    if (producer && isCopiedIntoRegions(producer)) return readCopied(producer, cls, shape, level);
+    if (producer && viewsMember(producer, members)) {
+      if (classOfShape(shapeOf(operand)) != Class::Kept) return false;
+      ValueClass viewed{};
+      if (!findClass(producer->getOperand(0), viewed) || viewed.cls != Class::Kept) return false;
+      level = std::max(level, viewed.level);
+      return mayRead(Class::Kept, shapeOf(operand), cls, shape);
+    }
+    ValueClass read{};
+    if (!findClass(operand, read)) {
+      region.inputs.insert(operand);
+      return broadcastsTo(shapeOf(operand), shape);
+    }
+    level = std::max(level, read.level);
+    return mayRead(read.cls, shapeOf(operand), cls, shape);
+  }
+
+  // A repetition, a fill or iota: as if its operand were read at the broadcast index.
+  bool readCopied(Operation *copied, Class cls, Shape shape, unsigned &level) {
+    Shape from = shapeOf(copied->getResult(0));
+    if (!broadcastsTo(from, shape)) return false;
+    if (copied->getNumOperands() == 0) return true;
+    return readOperand(copied->getOperand(0), cls, shape, level);
+  }
+
+  bool mayRead(Class read, Shape from, Class reader, Shape shape) const {
+    if (read == Class::Uniform || count(from) == 1) return true;
+    if (reader == Class::Uniform) return false;
+    if (reader == Class::Kept) return read == Class::Kept && from == shape;
+    // Aligned at the right the operand must say which axes it keeps.
+    return read != Class::Kept || Shape(aligned(from, keptShape.size())) == Shape(keptShape);
+  }
+
+  bool findClass(Value value, ValueClass &found) const {
+    auto entry = classes.find(value);
+    if (entry == classes.end()) return false;
+    return found = entry->second, true;
+  }
+  bool note(Operation *op, Class cls, unsigned level) {
+    classes[op->getResult(0)] = {cls, level};
+    dependsOnReduction |= cls == Class::Full && level > 0;
+    return true;
+  }
+
+  // Values that ops outside read: through a reshape, the reshape's operand is what is read.
+  bool findResults() {
+    for (Operation *op : ops) {
+      Value value = op->getResult(0);
+      if (llvm::all_of(value.getUsers(), [&](Operation *user) { return isInside(user); })) continue;
+      Class cls = classes[value].cls;
+      if (cls == Class::Uniform || cls == Class::Source) return false;
+      region.results.push_back(value);
+    }
+    return !region.results.empty();
+  }
+  bool isInside(Operation *user) {
+    if (members.contains(user)) return true;
+    if (!isCopiedIntoRegions(user) && !isa<ReshapeOp>(user)) return false;
+    return llvm::all_of(user->getUsers(), [&](Operation *next) { return isInside(next); });
+  }
+
+  bool chooseKind() {
+    region.kind = !hasReduction ? "map" : dependsOnReduction ? "normalization" : "reduction";
+    if (!dependsOnReduction) return true;
+    int64_t rows = count(keptShape);
+    return !droppedShape.empty() && (rows >= kFewestRows || count(region.domain) <= kSmallDomain);
+  }
+
+  llvm::ArrayRef<Operation *> ops;
+  llvm::SmallPtrSet<Operation *, 16> members;
+  Region region;
+  SmallVector<int64_t> keptShape, droppedShape;
+  llvm::SmallDenseMap<Value, ValueClass, 16> classes;
+  bool hasReduction = false, dependsOnReduction = false;
+};
+
+} // namespace
+
+bool isCopiedIntoRegions(Operation *op) {
+  if (auto constant = dyn_cast<ConstantOp>(op)) return !!splatBehind(constant.getResult());
+  return isa<BroadcastOp, FullOp, IotaOp>(op);
+}
+
+bool isFusable(Operation *op) {
+  if (auto slice = dyn_cast<SliceOp>(op)) return isKnownSlice(slice);
+  return op->hasTrait<Elementwise>() || isReduction(op) || isTransform(op) || isa<RandomBitsOp, UniformOp, NormalOp>(op);
+}
+
+bool viewsMember(Operation *op, const llvm::SmallPtrSetImpl<Operation *> &members) {
+  if (!isa<ReshapeOp>(op)) return false;
+  Operation *viewed = op->getOperand(0).getDefiningOp();
+  return viewed && (members.contains(viewed) || viewsMember(viewed, members));
+}
+
+std::optional<Region> analyzeRegion(llvm::ArrayRef<Operation *> ops) { return Analyzer(ops).run(); }
+
+} // namespace tinyfin::fin

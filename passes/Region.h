@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a set of ops can be one fin.fusion, and of which kind: the rules of docs/design/0003.
+#pragma once
+#include "ir/Fin.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace tinyfin::fin {
+
+/// On a fusion: the shape of its full values, and the axes that its reductions reduce.
+inline constexpr llvm::StringLiteral kDomainAttr = "fin.domain", kReducedAxesAttr = "fin.reduced_axes";
+/// On an op that stayed outside: why the backend refused it.
+inline constexpr llvm::StringLiteral kRefusalAttr = "fin.refusal";
+
+struct Region {
+  llvm::StringRef kind; // map, reduction or normalization
+  llvm::SmallVector<int64_t> domain, reducedAxes;
+  llvm::SetVector<mlir::Value> inputs;      // what block arguments stand for
+  llvm::SmallVector<mlir::Value> results;   // values that are used outside
+};
+
+/// Ops that a region has its own copy of: they compute nothing, or less than a load costs.
+bool isCopiedIntoRegions(mlir::Operation *op);
+/// Whether the op may be in a region at all.
+bool isFusable(mlir::Operation *op);
+/// Whether `op`, a reshape, is copied into a region of `members` because it views a value of the region.
+bool viewsMember(mlir::Operation *op, const llvm::SmallPtrSetImpl<mlir::Operation *> &members);
+
+/// `ops` in program order, without copied ones. Nothing if they cannot be one region.
+std::optional<Region> analyzeRegion(llvm::ArrayRef<mlir::Operation *> ops);
+
+} // namespace tinyfin::fin
