@@ -11,6 +11,7 @@ from ._core import (Tensor, __version__, arange, bfloat16, bool_, cache_clear, c
                     manual_seed, mark_step, ones, ones_like, ops, rand, randint, randn, set_grad_enabled, set_rng_state,
                     settings, sync, tensor, uint8, zeros, zeros_like)
 from ._tensor import from_dlpack  # noqa: E402
+from .tensor_methods import from_dlpack  # noqa: E402
 from .modes import eager_mode, enable_grad, no_grad  # noqa: E402
 from . import data, functions, io, nn, optim  # noqa: E402
 from .functions import *  # noqa: E402, F403

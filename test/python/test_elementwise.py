@@ -26,7 +26,11 @@ def test_unary_of_extreme_values(name):
     same(getattr(ours, name)(), getattr(torch, name)(theirs))
 
 
-@pytest.mark.parametrize("name", ["relu", "abs", "sign"])
+def test_sign():  # of NaN it is NaN, as in NumPy
+    np.testing.assert_array_equal(fin.from_numpy(np.array([np.nan, 0.0, -3.0, 2.0])).sign().numpy(), [np.nan, 0.0, -1.0, 1.0])
+
+
+@pytest.mark.parametrize("name", ["relu", "abs"])
 def test_nan_stays_nan(name):
     ours, theirs = pair(np.array([np.nan, 0.0, -1.0, 3.0]))
     same(getattr(ours, name)(), getattr(torch, name)(theirs))
