@@ -197,6 +197,14 @@ Tensor basicView(const Tensor &x, const BasicIndex &index) {
   return view.get() == x.get() ? makeView(*x, {ViewStep::Same, {}, {}, false}) : view;
 }
 
+/// Negative indices count from the end, as in NumPy.
+Var countedFromFront(const Var &indices, Dim extent) {
+  if (!extent.isConstant()) return indices;
+  Operand given = Operand::of(makeTensor(indices));
+  Operand shifted = Operand::of(binary(OpId::Add, given, Operand::of(extent.constant())));
+  return select(binary(OpId::Lt, given, Operand::of(int64_t(0))), shifted, given)->read();
+}
+
 } // namespace
 
 Tensor index(const Tensor &x, llvm::ArrayRef<IndexItem> items) {
@@ -209,6 +217,7 @@ Tensor index(const Tensor &x, llvm::ArrayRef<IndexItem> items) {
   if (!isInteger(indices.spec().dtype))
     throw UserError(ErrorKind::Index, "index tensors must hold integers, found " + indices.spec().str());
   if (indices.spec().dtype != DType::I64 && indices.spec().dtype != DType::I32) indices = castTo(indices, DType::I64);
+  indices = countedFromFront(indices, view->spec.dims[resolved.gatherAxis]);
   return makeTensor(applyOp(OpId::Gather, {resolved.gatherAxis}, {view->read(), indices})[0]);
 }
 

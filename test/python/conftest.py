@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every test starts from one seed and leaves the library in deferred mode."""
+import sys
+
 import pytest
 
 import tinyfin as fin
@@ -8,6 +10,8 @@ import tinyfin as fin
 @pytest.fixture(autouse=True)
 def one_seed():
     fin.manual_seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
     yield
 
 

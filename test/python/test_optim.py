@@ -176,7 +176,7 @@ def test_wrong_parameter_type():
 
 def test_closure():
     model, _ = models()
-    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
     x = pair(rand(6, 4))[0]
 
     def closure():
