@@ -12,7 +12,8 @@ namespace {
 constexpr int64_t kChunkWork = 1 << 18;          // multiply-adds worth handing to a thread (about 4 us of f32)
 constexpr int64_t kLibraryWork = 96 * 96 * 96;   // from here on oneDNN's bf16 product is worth its call
 constexpr int64_t kLibraryChunkWork = 1 << 22;   // and this its chunks: AMX is an order faster
-constexpr int64_t kMaxChunks = 64;
+constexpr int64_t kEnoughChunks = 8, kMaxChunks = 64;
+constexpr int64_t kLargeChunkWork = 1 << 26; // beyond kEnoughChunks, larger tiles repack less
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
@@ -95,7 +96,8 @@ StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
   int64_t work = spec.m * spec.n * std::max<int64_t>(spec.k, 1);
   bool library = spec.dtype == DType::BF16 && work >= kLibraryWork;
   int64_t chunkWork = library ? kLibraryChunkWork : kChunkWork;
-  int64_t wanted = std::min(ceilDiv(kMaxChunks, batches), work / chunkWork);
+  int64_t wanted = std::max(std::min(kEnoughChunks, work / chunkWork), std::min(kMaxChunks, work / kLargeChunkWork));
+  wanted = ceilDiv(wanted, batches);
   int64_t multiple = gemm::columnMultiple(spec.dtype);
   chooseTile(spec, wanted, library ? 128 : 64, multiple, plan.tileRows, plan.tileCols);
   plan.rowTiles = ceilDiv(spec.m, plan.tileRows), plan.colTiles = ceilDiv(spec.n, plan.tileCols);

@@ -63,12 +63,26 @@ void packTransposed(Acc *to, int64_t width, int64_t used, int64_t depth, const T
       to[p * width + j] = load<T>(from[j * stride + p]);
 }
 
+/// to[p * width + j] = from[p * stride + j] for p < depth, j < used. While enough rows follow, whole vectors are
+/// copied: what a row writes too much, the next ones write over, and what it reads too much lies in the next ones.
+template <class Acc, class T>
+void packRows(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from, int64_t stride) {
+  int64_t p = 0;
+  if constexpr (std::is_same_v<Acc, T>) {
+    constexpr int64_t most = std::max<int64_t>(kTileCols<Acc>, kTileRows), lanes = kLanes<Acc>;
+    for (; p < depth - most; ++p)
+      for (int64_t j = 0; j < used; j += lanes)
+        *reinterpret_cast<Vector<Acc> *>(to + p * width + j) = *reinterpret_cast<const Vector<Acc> *>(from + p * stride + j);
+  }
+  for (; p < depth; ++p)
+    for (int64_t j = 0; j < used; ++j) to[p * width + j] = load<T>(from[p * stride + j]);
+}
+
 /// to[p * width + j] = from[p * depthStride + j * widthStride] for p < depth, j < used; zeros for used <= j < width.
 template <class Acc, class T>
 void packPanel(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from, int64_t depthStride, int64_t widthStride) {
   if (widthStride == 1)
-    for (int64_t p = 0; p < depth; ++p)
-      for (int64_t j = 0; j < used; ++j) to[p * width + j] = load<T>(from[p * depthStride + j]);
+    packRows(to, width, used, depth, from, depthStride);
   else
     packTransposed(to, width, used, depth, from, widthStride);
   if (used == width) return;
