@@ -80,6 +80,9 @@ template <class T> void finishSums(const Compute<T> *sums, T *dx, int64_t count)
     for (int64_t i = 0; i < count; ++i) dx[i] = store<T>(sums[i]);
 }
 
+/// Whether a window's element beats an earlier one.
+template <class C> bool beats(C later, C earlier) { return (later > earlier) | ((later != later) & (earlier == earlier)); }
+
 /// The first largest element of window (oh, ow), in row-major order; a NaN counts as largest.
 template <class T> int64_t firstLargest(const T *x, const Windows &w, int64_t oh, int64_t ow) {
   using C = Compute<T>;
@@ -91,7 +94,7 @@ template <class T> int64_t firstLargest(const T *x, const Windows &w, int64_t oh
       int64_t at = ih * w.cols.input + iw;
       C value = load<T>(x[at]);
       // Selects, not branches: which element is largest cannot be predicted.
-      bool isLarger = (value > best) | ((value != value) & (best == best));
+      bool isLarger = beats(value, best);
       found = isLarger ? at : found;
       best = isLarger ? value : best;
     }
@@ -105,27 +108,52 @@ template <class T> void maxPoolGrad(const T *x, const T *dy, T *dx, const Window
   finishSums<T>(sums, dx, w.inputPlane());
 }
 
-/// The common case of 2 x 2 windows side by side: every element is written once, without a search.
-template <class T> void maxPoolGradOfPairs(const T *__restrict x, const T *__restrict dy, T *__restrict dx, const Windows &w) {
+/// 2 x 2 windows side by side, outputs [begin, end): every element is written once, without a search.
+template <class T> void gradOfPairs(const T *top, const T *bottom, const T *dy, T *dTop, T *dBottom, int64_t begin, int64_t end) {
   using C = Compute<T>;
+  for (int64_t i = begin; i < end; ++i) {
+    C a = load<T>(top[2 * i]), b = load<T>(top[2 * i + 1]), c = load<T>(bottom[2 * i]), d = load<T>(bottom[2 * i + 1]), g = load<T>(dy[i]);
+    bool right = beats(b, a), lowerRight = beats(d, c), lower = beats(lowerRight ? d : c, right ? b : a);
+    dTop[2 * i] = store<T>((lower | right) ? C(0) : g);
+    dTop[2 * i + 1] = store<T>((!lower & right) ? g : C(0));
+    dBottom[2 * i] = store<T>((lower & !lowerRight) ? g : C(0));
+    dBottom[2 * i + 1] = store<T>((lower & lowerRight) ? g : C(0));
+  }
+}
+
+/// The same for one vector of f32 in each row: neighbours meet by swapping lanes. Even lanes are the left elements.
+#if defined(__AVX512F__)
+__attribute__((min_vector_width(512)))
+#endif
+void gradOfPairVector(const float *top, const float *bottom, const float *dy, float *dTop, float *dBottom) {
+  constexpr int lanes = 16;
+  typedef float V __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
+  typedef int32_t M __attribute__((vector_size(lanes * 4)));
+  typedef float H __attribute__((vector_size(lanes * 2), aligned(4), may_alias));
+  auto beatsV = [](V later, V earlier) -> M { return (later > earlier) | ((later != later) & (earlier == earlier)); };
+  auto swapped = [](V v) -> V { return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14); };
+  const M isRight = {0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1};
+  auto wins = [&](V v, V other) -> M { return (isRight & beatsV(v, other)) | (~isRight & ~beatsV(other, v)); };
+  V t = *reinterpret_cast<const V *>(top), u = *reinterpret_cast<const V *>(bottom), ts = swapped(t), us = swapped(u);
+  H half = *reinterpret_cast<const H *>(dy);
+  V g = __builtin_shufflevector(half, half, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  M upperWins = wins(t, ts), lowerWins = wins(u, us);
+  M lower = beatsV(lowerWins ? u : us, upperWins ? t : ts);
+  *reinterpret_cast<V *>(dTop) = (upperWins & ~lower) ? g : V{};
+  *reinterpret_cast<V *>(dBottom) = (lowerWins & lower) ? g : V{};
+}
+
+template <class T> void maxPoolGradOfPairs(const T *x, const T *dy, T *dx, const Windows &w) {
   int64_t width = w.cols.input;
-  if (w.rows.input % 2 || w.cols.input % 2) std::fill(dx, dx + w.inputPlane(), store<T>(C(0)));
+  if (w.rows.input % 2 || width % 2) std::fill(dx, dx + w.inputPlane(), store<T>(Compute<T>(0)));
   for (int64_t oh = 0; oh < w.rows.output; ++oh) {
-    const T *__restrict top = x + 2 * oh * width, *__restrict bottom = top + width, *__restrict gradient = dy + oh * w.cols.output;
-    T *__restrict dTop = dx + 2 * oh * width, *__restrict dBottom = dTop + width;
-    for (int64_t ow = 0; ow < w.cols.output; ++ow) {
-      C a = load<T>(top[2 * ow]), b = load<T>(top[2 * ow + 1]), c = load<T>(bottom[2 * ow]), d = load<T>(bottom[2 * ow + 1]);
-      C g = load<T>(gradient[ow]);
-      bool bWins = (b > a) | ((b != b) & (a == a));
-      C upper = bWins ? b : a;
-      bool dWins = (d > c) | ((d != d) & (c == c));
-      C lower = dWins ? d : c;
-      bool lowerWins = (lower > upper) | ((lower != lower) & (upper == upper));
-      dTop[2 * ow] = store<T>((lowerWins | bWins) ? C(0) : g);
-      dTop[2 * ow + 1] = store<T>((!lowerWins & bWins) ? g : C(0));
-      dBottom[2 * ow] = store<T>((lowerWins & !dWins) ? g : C(0));
-      dBottom[2 * ow + 1] = store<T>((lowerWins & dWins) ? g : C(0));
-    }
+    const T *top = x + 2 * oh * width, *gradient = dy + oh * w.cols.output;
+    T *to = dx + 2 * oh * width;
+    int64_t done = 0;
+    if constexpr (std::is_same_v<T, float>)
+      for (; done + 8 <= w.cols.output; done += 8)
+        gradOfPairVector(top + 2 * done, top + width + 2 * done, gradient + done, to + 2 * done, to + width + 2 * done);
+    gradOfPairs(top, top + width, gradient, to, to + width, done, w.cols.output);
   }
 }
 

@@ -43,7 +43,7 @@ template <class T> void logSoftmaxRow(T *__restrict y, const T *__restrict x, in
 }
 
 /// `columns` neighbouring columns of height `extent` and row stride `stride`.
-template <class T, bool logarithm> void softmaxColumns(T *y, const T *x, int64_t extent, int64_t stride, int64_t columns) {
+template <class T, bool logarithm> void softmaxColumns(T *__restrict y, const T *__restrict x, int64_t extent, int64_t stride, int64_t columns) {
   using C = Compute<T>;
   C top[kColumnBlock], sum[kColumnBlock];
   for (int64_t j = 0; j < columns; ++j) top[j] = -std::numeric_limits<C>::infinity(), sum[j] = 0;
@@ -52,13 +52,21 @@ template <class T, bool logarithm> void softmaxColumns(T *y, const T *x, int64_t
       C value = load<T>(x[i * stride + j]);
       top[j] = value > top[j] ? value : top[j];
     }
+  // Powers are kept in y where it holds them exactly, else computed twice.
+  constexpr bool keepsPowers = !logarithm && std::is_same_v<C, T>;
   for (int64_t i = 0; i < extent; ++i)
-    for (int64_t j = 0; j < columns; ++j) sum[j] += vectormath::exp(load<T>(x[i * stride + j]) - top[j]);
+    for (int64_t j = 0; j < columns; ++j) {
+      C power = vectormath::exp(load<T>(x[i * stride + j]) - top[j]);
+      if constexpr (keepsPowers) y[i * stride + j] = power;
+      sum[j] += power;
+    }
   for (int64_t j = 0; j < columns; ++j) sum[j] = logarithm ? vectormath::log(sum[j]) : 1 / sum[j];
   for (int64_t i = 0; i < extent; ++i)
     for (int64_t j = 0; j < columns; ++j) {
-      C shifted = load<T>(x[i * stride + j]) - top[j];
-      y[i * stride + j] = store<T>(logarithm ? shifted - sum[j] : vectormath::exp(shifted) * sum[j]);
+      int64_t at = i * stride + j;
+      if constexpr (keepsPowers) y[at] *= sum[j];
+      else if constexpr (logarithm) y[at] = store<T>(load<T>(x[at]) - top[j] - sum[j]);
+      else y[at] = store<T>(vectormath::exp(load<T>(x[at]) - top[j]) * sum[j]);
     }
 }
 
