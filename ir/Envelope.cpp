@@ -2,6 +2,7 @@
 // The envelope around bytecode, and what is checked of text, before a parser sees either.
 #include "ir/Envelope.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/Endian.h"
 #include <array>
@@ -15,6 +16,7 @@ constexpr llvm::StringLiteral kMagic("\x7f" "FINGRF\n");
 constexpr uint32_t kFormat = 1;
 constexpr size_t kHeaderBytes = 64; // so that tensor data in the payload keeps its alignment
 constexpr size_t kMaxNesting = 1000;
+constexpr size_t kMaxExpansion = size_t(1) << 24; // of the aliases used in one definition
 
 bool refuse(std::string &error, const llvm::Twine &message) { return error = message.str(), false; }
 
@@ -53,46 +55,79 @@ bool openEnvelope(llvm::StringRef bytes, llvm::StringRef &payload, std::string &
 
 namespace {
 
-// Walks tokens just far enough to know strings and comments from brackets.
-struct NestingScanner {
-  llvm::StringRef text;
-  size_t at = 0, depth = 0, minuses = 0;
+// Walks tokens just far enough to know strings and comments from brackets, and what an alias (`#a = [#b]`) stands for.
+class NestingScanner {
+public:
+  explicit NestingScanner(llvm::StringRef text) : text(text) {}
+
+  // The reason and the place of the first token that passes a limit.
+  bool check(std::string &error) {
+    for (; at < text.size(); ++at)
+      if (!step()) return refuse(error, llvm::Twine(reason) + " at byte " + llvm::Twine(at));
+    return true;
+  }
+
+private:
+  // What an alias brings to the place it is used at.
+  struct Weight {
+    size_t depth = 0, size = 1;
+  };
+
+  bool stop(const char *why) { return reason = why, false; }
+
+  bool step() {
+    char c = text[at];
+    if (c == '"') return skipString(), true;
+    if (llvm::isSpace(c)) return true;
+    llvm::StringRef rest = text.substr(at);
+    if (rest.starts_with("//")) return at = std::min(text.find('\n', at), text.size()), true;
+    // Affine expressions recurse by their length, and no graph of fin ops has one.
+    if (c == 'a' && rest.starts_with("affine_")) return stop("text holds an affine map or set, which no fin graph does,");
+    if (rest.starts_with("->")) return ++at, true;
+    minuses = c == '-' ? minuses + 1 : 0;
+    if (c == '#' || c == '!') return readAlias(rest);
+    if (c == '(' || c == '[' || c == '{' || c == '<') ++depth;
+    if ((c == ')' || c == ']' || c == '}' || c == '>') && depth) --depth;
+    return count({depth + minuses, 0});
+  }
 
   void skipString() {
     for (++at; at < text.size() && text[at] != '"' && text[at] != '\n'; ++at)
       if (text[at] == '\\') ++at;
   }
-  void skipComment() { at = std::min(text.find('\n', at), text.size()); }
-  bool startsComment() const { return text.substr(at).starts_with("//"); }
 
-  // Affine expressions recurse by their length, and no graph of fin ops has one.
-  bool startsAffine() const { return text[at] == 'a' && text.substr(at).starts_with("affine_"); }
-
-  // False where a limit is passed.
-  bool step() {
-    char c = text[at];
-    if (c == '"') return skipString(), true;
-    if (startsComment()) return skipComment(), true;
-    if (llvm::isSpace(c)) return true;
-    bool isArrow = c == '-' && text.substr(at).starts_with("->");
-    minuses = c == '-' && !isArrow ? minuses + 1 : 0;
-    if (isArrow) return ++at, true;
-    if (c == '(' || c == '[' || c == '{' || c == '<') ++depth;
-    if ((c == ')' || c == ']' || c == '}' || c == '>') && depth) --depth;
-    return depth <= kMaxNesting && minuses <= kMaxNesting;
+  // A definition begins a new sum; a use adds what the alias stands for.
+  bool readAlias(llvm::StringRef rest) {
+    size_t length = 1 + rest.drop_front().take_while([](char c) { return llvm::isAlnum(c) || llvm::is_contained("$._-", c); }).size();
+    at += length - 1;
+    if (depth == 0 && rest.drop_front(length).ltrim().starts_with("=")) {
+      if (!defined.empty()) aliases[defined] = sum;
+      defined = rest.take_front(length), sum = {};
+      return true;
+    }
+    auto alias = aliases.find(rest.take_front(length));
+    // Of what is still being summed up, or is no alias, the brackets count alone.
+    return alias == aliases.end() || count({depth + alias->second.depth, alias->second.size});
   }
+
+  // Where a definition ends is not looked for: what follows the last one makes it seem larger, never smaller.
+  bool count(Weight weight) {
+    sum.depth = std::max(sum.depth, weight.depth);
+    sum.size = std::min(sum.size + weight.size, 2 * kMaxExpansion);
+    if (weight.size > kMaxExpansion) return stop("an alias stands for more than 2**24 others");
+    return weight.depth <= kMaxNesting || stop("text nests deeper than 1000 levels");
+  }
+
+  llvm::StringRef text;
+  size_t at = 0, depth = 0, minuses = 0;
+  llvm::StringMap<Weight> aliases;
+  llvm::StringRef defined;
+  Weight sum;
+  const char *reason = "";
 };
 
 } // namespace
 
-bool checkNesting(llvm::StringRef text, std::string &error) {
-  NestingScanner scanner{text};
-  for (; scanner.at < text.size(); ++scanner.at)
-    if (scanner.startsAffine())
-      return refuse(error, "text holds an affine map or set at byte " + llvm::Twine(scanner.at) + ", which no fin graph does");
-    else if (!scanner.step())
-      return refuse(error, "text nests deeper than " + llvm::Twine(kMaxNesting) + " levels at byte " + llvm::Twine(scanner.at));
-  return true;
-}
+bool checkNesting(llvm::StringRef text, std::string &error) { return NestingScanner(text).check(error); }
 
 } // namespace tinyfin::fin

@@ -215,15 +215,15 @@ LogicalResult inferTypesByRule(OpId op, MLIRContext *context, std::optional<Loca
 }
 
 Operation *createOp(OpBuilder &builder, Location location, OpId op, ValueRange operands, llvm::ArrayRef<int64_t> attrs) {
-  OperationState state(location, infoOf(op).name, operands, /*types=*/{},
-                       attrsOf(builder.getContext(), op, attrs).getAttrs());
   std::string error;
   SmallVector<Type> types;
+  // First of all: only words that pass the shape rule's checks can be made attributes.
   if (failed(inferTypes(op, builder.getContext(), operands, attrs, types, error))) {
     emitError(location, "'") << infoOf(op).name << "' op " << error;
     return nullptr;
   }
-  state.addTypes(types);
+  OperationState state(location, infoOf(op).name, operands, types,
+                       attrsOf(builder.getContext(), op, attrs).getAttrs());
   return builder.create(state);
 }
 

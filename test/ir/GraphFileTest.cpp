@@ -135,6 +135,27 @@ TEST_F(GraphFile, DeepTextIsRefusedBeforeItIsParsed) {
   EXPECT_TRUE(says("affine map")) << errors;
 }
 
+// `#a1 = [#a0]`, `#a2 = [#a1]`, ... nests as deep as brackets do, and `[#a0, #a0]` doubles what is printed.
+std::string chain(int length, const std::string &first, const std::string &before, const std::string &between, const std::string &after) {
+  std::string name = before.substr(0, 1), text = name + "a0 = " + first + "\n";
+  for (int i = 1; i < length; ++i) {
+    std::string last = name + "a" + std::to_string(i - 1);
+    text += name + "a" + std::to_string(i) + " =\n" + before.substr(1) + last + (between.empty() ? "" : between + last) + after + "\n";
+  }
+  return text + "module attributes {fin.a = " + name + "a" + std::to_string(length - 1) + "} {}";
+}
+
+TEST_F(GraphFile, AliasesNestAsWhatTheyStandFor) {
+  EXPECT_TRUE(read(chain(900, "1", "#[", "", "]"))) << errors;
+  EXPECT_FALSE(read(chain(100000, "1", "#[", "", "]")));
+  EXPECT_TRUE(says("text nests deeper than 1000 levels")) << errors;
+  EXPECT_FALSE(read(chain(100000, "tensor<1xf32>", "!tuple<", "", ">")));
+  EXPECT_TRUE(says("text nests deeper than 1000 levels")) << errors;
+  EXPECT_TRUE(read(chain(20, "1", "#[", ", ", "]"))) << errors;
+  EXPECT_FALSE(read(chain(60, "1", "#[", ", ", "]")));
+  EXPECT_TRUE(says("an alias stands for more than 2**24 others")) << errors;
+}
+
 TEST_F(GraphFile, BracketsInStringsAndCommentsDoNotNest) {
   std::string brackets(2000, '[');
   EXPECT_TRUE(read("// " + brackets + "\nmodule attributes {fin.a = \"" + brackets + " \\\" affine_map\"} {}")) << errors;
