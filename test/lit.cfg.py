@@ -23,6 +23,8 @@ config.test_exec_root = os.path.join(build, "test")
 config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), "/usr/lib/llvm-22/bin", os.environ["PATH"]])
 # A variable without $ is forgotten at the next LABEL, so that no function's check leans on another's.
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope"
+# The system's LLVM does not tell the address sanitizer what its arenas hand out, while our copies of its headers do.
+config.environment["ASAN_OPTIONS"] = "allow_user_poisoning=0"
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "TINYFIN_DUMP"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
