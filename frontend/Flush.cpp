@@ -64,7 +64,7 @@ public:
   void operator()() {
     auto start = Clock::now();
     collectLive();
-    if (live.empty() && !recorder.hasEffects) return recorder.reset();
+    if (live.empty() && !recorder.hasEffects) return bindScalars(), recorder.reset();
     try {
       findExecutable();
       inputPointers();
