@@ -7,7 +7,7 @@
 namespace tinyfin {
 namespace {
 
-constexpr int64_t kChunkWork = 1 << 20; // multiply-adds worth a thread and its change of layout
+constexpr int64_t kChunkWork = 1 << 20;   // multiply-adds worth a thread and its change of layout
 constexpr int64_t kChunkPositions = 1024; // output positions that pay for streaming the weights once more
 constexpr int64_t kMaxChunks = 32, kMaxPartialSums = 8;
 
@@ -51,8 +51,17 @@ StatusOr<std::shared_ptr<const ConvPlan>> ConvPlan::cached(const ConvSpec &spec)
   static onednn::MadeOnce made(1024);
   const int64_t key[] = {static_cast<int64_t>(spec.kind) * 256 + static_cast<int64_t>(spec.dtype),
                          spec.epilogue.bias + 2 * spec.epilogue.accumulate + 4 * spec.epilogue.relu,
-                         spec.images, spec.inChannels, spec.outChannels, spec.input[0], spec.input[1], spec.kernel[0], spec.kernel[1],
-                         spec.strides[0], spec.strides[1], spec.padding[0], spec.padding[1]};
+                         spec.images,
+                         spec.inChannels,
+                         spec.outChannels,
+                         spec.input[0],
+                         spec.input[1],
+                         spec.kernel[0],
+                         spec.kernel[1],
+                         spec.strides[0],
+                         spec.strides[1],
+                         spec.padding[0],
+                         spec.padding[1]};
   auto object = made.get(key, [&]() -> StatusOr<onednn::MadeOnce::Object> {
     auto plan = create(spec);
     if (!plan.isOk()) return plan.status();
@@ -77,21 +86,32 @@ Status runPlan(const KernelArgs &args, const ConvSpec &spec) {
 Status Kernel<"fin.conv2d">::run(const KernelArgs &args) {
   AttrReader attrs = args.attrs;
   std::span<const int64_t> x = args.inputs[0].dims, weight = args.inputs[1].dims;
-  ConvSpec spec{ConvKind::Forward, args.inputs[0].dtype, x[0], x[1], weight[0], {x[2], x[3]}, {weight[2], weight[3]}, pairOf(attrs.list()), pairOf(attrs.list()), {}};
+  ConvSpec spec{ConvKind::Forward,    args.inputs[0].dtype, x[0], x[1], weight[0], {x[2], x[3]}, {weight[2], weight[3]},
+                pairOf(attrs.list()), pairOf(attrs.list()), {}};
   return runPlan(args, spec);
 }
 
 Status Kernel<"fin.conv2d_input_grad">::run(const KernelArgs &args) {
   AttrReader attrs = args.attrs;
   std::span<const int64_t> dy = args.inputs[0].dims, weight = args.inputs[1].dims;
-  ConvSpec spec{ConvKind::InputGrad, args.inputs[0].dtype, dy[0], weight[1], weight[0], pairOf(attrs.list()), {weight[2], weight[3]}, pairOf(attrs.list()), pairOf(attrs.list()), {}};
+  ConvSpec spec{ConvKind::InputGrad,
+                args.inputs[0].dtype,
+                dy[0],
+                weight[1],
+                weight[0],
+                pairOf(attrs.list()),
+                {weight[2], weight[3]},
+                pairOf(attrs.list()),
+                pairOf(attrs.list()),
+                {}};
   return runPlan(args, spec);
 }
 
 Status Kernel<"fin.conv2d_weight_grad">::run(const KernelArgs &args) {
   AttrReader attrs = args.attrs;
   std::span<const int64_t> x = args.inputs[0].dims, dy = args.inputs[1].dims;
-  ConvSpec spec{ConvKind::WeightGrad, args.inputs[0].dtype, x[0], x[1], dy[1], {x[2], x[3]}, pairOf(attrs.list()), pairOf(attrs.list()), pairOf(attrs.list()), {}};
+  ConvSpec spec{ConvKind::WeightGrad, args.inputs[0].dtype, x[0], x[1], dy[1], {x[2], x[3]}, pairOf(attrs.list()),
+                pairOf(attrs.list()), pairOf(attrs.list()), {}};
   return runPlan(args, spec);
 }
 

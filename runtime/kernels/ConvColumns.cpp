@@ -32,15 +32,18 @@ public:
     taps = spec.inChannels * spec.kernel[0] * spec.kernel[1];
   }
 
-  Status execute(const void *first, const void *second, void *result, ThreadPool &pool, const void *bias) const override {
+  Status execute(const void *first, const void *second, void *result, ThreadPool &pool,
+                 const void *bias) const override {
     auto *a = static_cast<const T *>(first), *b = static_cast<const T *>(second);
     auto *c = static_cast<T *>(result);
     if (spec.kind == ConvKind::WeightGrad) return weightGrad(a, b, c, pool), Status::ok();
     const C *weights = widenedWeights(b);
     pool.parallelFor(spec.images, extents.imagesPerChunk, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
-        if (spec.kind == ConvKind::Forward) forward(a + n * extents.inputImage, weights, c + n * extents.outputImage, static_cast<const T *>(bias));
-        else inputGrad(a + n * extents.outputImage, weights, c + n * extents.inputImage);
+        if (spec.kind == ConvKind::Forward)
+          forward(a + n * extents.inputImage, weights, c + n * extents.outputImage, static_cast<const T *>(bias));
+        else
+          inputGrad(a + n * extents.outputImage, weights, c + n * extents.inputImage);
       }
     });
     return Status::ok();
@@ -63,11 +66,13 @@ private:
   }
   const C *widenedWeights(const T *weights) const { return widened(weights, extents.weights, ScratchUse::LayoutW); }
 
-  /// Calls visit(row of columns, input plane, output row, input row or -1 if it is padding, offset of the first column).
+  /// Calls visit(row of columns, input plane, output row, input row or -1 if it is padding, offset of the first
+  /// column).
   template <class Visit> void forEachTap(Visit visit) const {
     auto [kernelHeight, kernelWidth] = spec.kernel;
     for (int64_t tap = 0; tap < taps; ++tap) {
-      int64_t kw = tap % kernelWidth, kh = tap / kernelWidth % kernelHeight, channel = tap / (kernelWidth * kernelHeight);
+      int64_t kw = tap % kernelWidth, kh = tap / kernelWidth % kernelHeight,
+              channel = tap / (kernelWidth * kernelHeight);
       for (int64_t oh = 0; oh < outHeight; ++oh) {
         int64_t ih = oh * spec.strides[0] + kh - spec.padding[0];
         int64_t row = ih < 0 || ih >= spec.input[0] ? -1 : (channel * spec.input[0] + ih) * spec.input[1];
@@ -96,9 +101,12 @@ private:
 
   void forward(const T *x, const C *weights, T *y, const T *bias) const {
     C *product;
-    if constexpr (isNarrow) product = scratch<C>(ScratchUse::LayoutY, extents.outputImage);
-    else product = y;
-    gemm::Block block{spec.outChannels, positions, taps, weights, taps, 1, columnsOf(x), positions, 1, product, positions};
+    if constexpr (isNarrow)
+      product = scratch<C>(ScratchUse::LayoutY, extents.outputImage);
+    else
+      product = y;
+    gemm::Block block{spec.outChannels, positions, taps, weights, taps,     1,
+                      columnsOf(x),     positions, 1,    product, positions};
     block.accumulate = spec.epilogue.accumulate && !isNarrow;
     gemm::multiply(computeType, block);
     if (!isNarrow && !spec.epilogue.bias && !spec.epilogue.relu) return;
@@ -114,12 +122,23 @@ private:
 
   void inputGrad(const T *dy, const C *weights, T *dx) const {
     C *columns = scratch<C>(ScratchUse::Columns, taps * positions);
-    gemm::Block block{taps, positions, spec.outChannels, weights, 1, taps, widened(dy, extents.outputImage, ScratchUse::LayoutX), positions, 1,
-                      columns, positions};
+    gemm::Block block{taps,
+                      positions,
+                      spec.outChannels,
+                      weights,
+                      1,
+                      taps,
+                      widened(dy, extents.outputImage, ScratchUse::LayoutX),
+                      positions,
+                      1,
+                      columns,
+                      positions};
     gemm::multiply(computeType, block);
     C *sums;
-    if constexpr (isNarrow) sums = scratch<C>(ScratchUse::LayoutY, extents.inputImage);
-    else sums = dx;
+    if constexpr (isNarrow)
+      sums = scratch<C>(ScratchUse::LayoutY, extents.inputImage);
+    else
+      sums = dx;
     std::fill(sums, sums + extents.inputImage, C(0));
     const int64_t stride = spec.strides[1];
     forEachTap([&](int64_t at, int64_t row, int64_t offset) {
@@ -143,7 +162,9 @@ private:
       C *sum = partial + begin / extents.imagesPerChunk * extents.weights;
       for (int64_t n = begin; n < end; ++n) {
         const C *left = widened(dy + n * extents.outputImage, extents.outputImage, ScratchUse::LayoutX);
-        gemm::Block block{spec.outChannels, taps, positions, left, positions, 1, columnsOf(x + n * extents.inputImage), 1, positions, sum, taps};
+        gemm::Block block{
+            spec.outChannels, taps, positions, left, positions, 1, columnsOf(x + n * extents.inputImage), 1,
+            positions,        sum,  taps};
         block.accumulate = n > begin;
         gemm::multiply(computeType, block);
       }

@@ -12,7 +12,8 @@ template <class Index> Status gatherRows(const KernelArgs &args) {
   int64_t rows = weight.dims[0], count = indices.numElements();
   for (int64_t i = 0; i < count; ++i)
     if (index[i] < 0 || index[i] >= rows)
-      return Status::error(StatusCode::OutOfRange, "index " + std::to_string(index[i]) + " is out of range for " + std::to_string(rows) + " rows");
+      return Status::error(StatusCode::OutOfRange, "index " + std::to_string(index[i]) + " is out of range for " +
+                                                       std::to_string(rows) + " rows");
   size_t rowBytes = weight.dims[1] * sizeOf(weight.dtype);
   const char *from = weight.as<const char>();
   char *to = args.outputs[0].as<char>();

@@ -12,15 +12,17 @@ enum Reduction : int64_t { kNone, kMean, kSum };
 template <class Label> Status checkLabels(const Label *labels, int64_t count, int64_t classes) {
   for (int64_t i = 0; i < count; ++i)
     if (labels[i] < 0 || labels[i] >= classes)
-      return Status::error(StatusCode::OutOfRange, "label " + std::to_string(labels[i]) + " is out of range for " + std::to_string(classes) + " classes");
+      return Status::error(StatusCode::OutOfRange, "label " + std::to_string(labels[i]) + " is out of range for " +
+                                                       std::to_string(classes) + " classes");
   return Status::ok();
 }
 
 /// log(sum(exp(x))) - x[label], with the largest element taken out.
 template <class T> Compute<T> crossEntropyOfRow(const T *x, int64_t classes, int64_t label) {
   using C = Compute<T>;
-  C top = reduceRow<C>(classes, -std::numeric_limits<C>::infinity(), [&](int64_t i) { return load<T>(x[i]); },
-                       [](C a, C b) { return a > b ? a : b; });
+  C top = reduceRow<C>(
+      classes, -std::numeric_limits<C>::infinity(), [&](int64_t i) { return load<T>(x[i]); },
+      [](C a, C b) { return a > b ? a : b; });
   C sum = sumRow<C>(classes, [&](int64_t i) { return vectormath::exp(load<T>(x[i]) - top); });
   return std::log(sum) + (top - load<T>(x[label]));
 }
@@ -34,7 +36,8 @@ template <class T, class Label> Status crossEntropy(const KernelArgs &args, int6
   const T *x = logits.as<const T>();
   C *losses = scratch<C>(ScratchUse::Rows, rows);
   args.pool.parallelFor(rows, rowsPerChunk(classes), [=](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) losses[row] = crossEntropyOfRow<T>(x + row * classes, classes, labels[row]);
+    for (int64_t row = begin; row < end; ++row)
+      losses[row] = crossEntropyOfRow<T>(x + row * classes, classes, labels[row]);
   });
   if (reduction == kNone) {
     for (int64_t row = 0; row < rows; ++row) result.as<T>()[row] = store<T>(losses[row]);
@@ -71,15 +74,17 @@ template <class Op, class T> void pairLoss(const KernelArgs &args, int64_t reduc
   if (reduction == kNone) {
     T *__restrict result = args.outputs[0].as<T>();
     args.pool.parallelFor(count, kChunkElements, [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) result[i] = store<T>(Op::template apply<C>(load<T>(x[i]), load<T>(target[i])));
+      for (int64_t i = begin; i < end; ++i)
+        result[i] = store<T>(Op::template apply<C>(load<T>(x[i]), load<T>(target[i])));
     });
     return;
   }
   int64_t chunks = (count + kChunkElements - 1) / kChunkElements;
   double *partial = scratch<double>(ScratchUse::Rows, chunks);
   args.pool.parallelFor(count, kChunkElements, [=](int64_t begin, int64_t end) {
-    partial[begin / kChunkElements] = sumLongRow<C>(
-        end - begin, [=](int64_t i) { return Op::template apply<C>(load<T>(x[begin + i]), load<T>(target[begin + i])); });
+    partial[begin / kChunkElements] = sumLongRow<C>(end - begin, [=](int64_t i) {
+      return Op::template apply<C>(load<T>(x[begin + i]), load<T>(target[begin + i]));
+    });
   });
   double sum = 0;
   for (int64_t i = 0; i < chunks; ++i) sum += partial[i];
@@ -102,7 +107,8 @@ Status Kernel<"fin.cross_entropy">::run(const KernelArgs &args) {
   int64_t reduction = attrs.integer();
   return visitFloat(args.inputs[0].dtype, [&](auto tag) {
     using T = ElementOf<decltype(tag)>;
-    return args.inputs[1].dtype == DType::I32 ? crossEntropy<T, int32_t>(args, reduction) : crossEntropy<T, int64_t>(args, reduction);
+    return args.inputs[1].dtype == DType::I32 ? crossEntropy<T, int32_t>(args, reduction)
+                                              : crossEntropy<T, int64_t>(args, reduction);
   });
 }
 Status Kernel<"fin.mse_loss">::run(const KernelArgs &args) { return runPairLoss<SquaredError>(args); }

@@ -9,9 +9,9 @@
 namespace tinyfin {
 namespace {
 
-constexpr int64_t kChunkWork = 1 << 18;          // multiply-adds worth handing to a thread (about 4 us of f32)
-constexpr int64_t kLibraryWork = 96 * 96 * 96;   // from here on oneDNN's bf16 product is worth its call
-constexpr int64_t kLibraryChunkWork = 1 << 22;   // and this its chunks: AMX is an order faster
+constexpr int64_t kChunkWork = 1 << 18;        // multiply-adds worth handing to a thread (about 4 us of f32)
+constexpr int64_t kLibraryWork = 96 * 96 * 96; // from here on oneDNN's bf16 product is worth its call
+constexpr int64_t kLibraryChunkWork = 1 << 22; // and this its chunks: AMX is an order faster
 constexpr int64_t kEnoughChunks = 8, kMaxChunks = 64;
 constexpr int64_t kLargeChunkWork = 1 << 26; // beyond kEnoughChunks, larger tiles repack less
 
@@ -19,13 +19,16 @@ int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
 
 /// Halves the longer side of a tile until there are `wanted` tiles or the sides reach `smallest`.
-void chooseTile(const MatmulSpec &spec, int64_t wanted, int64_t smallest, int64_t multiple, int64_t &rows, int64_t &cols) {
+void chooseTile(const MatmulSpec &spec, int64_t wanted, int64_t smallest, int64_t multiple, int64_t &rows,
+                int64_t &cols) {
   rows = spec.m, cols = spec.n;
   while (ceilDiv(spec.m, rows) * ceilDiv(spec.n, cols) < wanted) {
     bool canRows = rows > smallest, canCols = cols > smallest;
     if (!canRows && !canCols) return;
-    if (canCols && (cols >= rows || !canRows)) cols = roundUp(ceilDiv(cols, 2), multiple);
-    else rows = ceilDiv(rows, 2);
+    if (canCols && (cols >= rows || !canRows))
+      cols = roundUp(ceilDiv(cols, 2), multiple);
+    else
+      rows = ceilDiv(rows, 2);
   }
 }
 
@@ -41,7 +44,8 @@ StatusOr<MatmulSpec> MatmulSpec::from(DType dtype, std::span<const int64_t> lhs,
   int64_t lhsStep = spec.m * spec.k, rhsStep = spec.k * spec.n;
   size_t rank = std::max(lhs.size(), rhs.size());
   for (size_t axis = 3; axis <= rank; ++axis) { // from the innermost batch axis out
-    int64_t left = axis <= lhs.size() ? lhs[lhs.size() - axis] : 1, right = axis <= rhs.size() ? rhs[rhs.size() - axis] : 1;
+    int64_t left = axis <= lhs.size() ? lhs[lhs.size() - axis] : 1,
+            right = axis <= rhs.size() ? rhs[rhs.size() - axis] : 1;
     int64_t extent = left == 1 ? right : left;
     int64_t leftStride = left == 1 ? 0 : lhsStep, rightStride = right == 1 ? 0 : rhsStep;
     lhsStep *= left, rhsStep *= right;
@@ -52,7 +56,8 @@ StatusOr<MatmulSpec> MatmulSpec::from(DType dtype, std::span<const int64_t> lhs,
       continue;
     }
     if (spec.batchRank == kMaxBatchRank)
-      return Status::error(StatusCode::Unsupported, "matmul: the batch axes broadcast in more than " + std::to_string(kMaxBatchRank) + " groups");
+      return Status::error(StatusCode::Unsupported, "matmul: the batch axes broadcast in more than " +
+                                                        std::to_string(kMaxBatchRank) + " groups");
     spec.batch[spec.batchRank] = extent;
     spec.lhsStride[spec.batchRank] = leftStride, spec.rhsStride[spec.batchRank++] = rightStride;
   }
@@ -83,8 +88,12 @@ MatmulPlan::Tile MatmulPlan::tileAt(int64_t index) const {
     lhs += rest % spec.batch[i] * spec.lhsStride[i];
     rhs += rest % spec.batch[i] * spec.rhsStride[i];
   }
-  return {row, std::min(tileRows, spec.m - row), col, std::min(tileCols, spec.n - col),
-          lhs + row * (spec.transposeLhs ? 1 : spec.k), rhs + col * (spec.transposeRhs ? spec.k : 1),
+  return {row,
+          std::min(tileRows, spec.m - row),
+          col,
+          std::min(tileCols, spec.n - col),
+          lhs + row * (spec.transposeLhs ? 1 : spec.k),
+          rhs + col * (spec.transposeRhs ? spec.k : 1),
           (batch * spec.m + row) * spec.n + col};
 }
 
@@ -105,13 +114,22 @@ StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
   plan.grain = std::max<int64_t>(1, chunkWork / (plan.tileRows * plan.tileCols * std::max<int64_t>(spec.k, 1)));
   if (!library) return plan;
 
-  int64_t lastRows = spec.m - (plan.rowTiles - 1) * plan.tileRows, lastCols = spec.n - (plan.colTiles - 1) * plan.tileCols;
+  int64_t lastRows = spec.m - (plan.rowTiles - 1) * plan.tileRows,
+          lastCols = spec.n - (plan.colTiles - 1) * plan.tileCols;
   for (int i = 0; i < 4; ++i) {
-    MatmulPrimitiveSpec part{spec.dtype, i & 1 ? lastRows : plan.tileRows, i & 2 ? lastCols : plan.tileCols, spec.k,
-                             spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1,
-                             spec.transposeRhs ? 1 : spec.n, spec.transposeRhs ? spec.k : 1, spec.n, spec.epilogue};
+    MatmulPrimitiveSpec part{spec.dtype,
+                             i & 1 ? lastRows : plan.tileRows,
+                             i & 2 ? lastCols : plan.tileCols,
+                             spec.k,
+                             spec.transposeLhs ? 1 : spec.k,
+                             spec.transposeLhs ? spec.m : 1,
+                             spec.transposeRhs ? 1 : spec.n,
+                             spec.transposeRhs ? spec.k : 1,
+                             spec.n,
+                             spec.epilogue};
     auto primitive = MatmulPrimitive::cached(part);
-    if (primitive.status().code() == StatusCode::Unsupported) return plan.library = {}, plan; // a machine without bf16 products
+    if (primitive.status().code() == StatusCode::Unsupported)
+      return plan.library = {}, plan; // a machine without bf16 products
     if (!primitive.isOk()) return primitive.status();
     plan.library[i] = primitive.value();
   }
@@ -121,15 +139,24 @@ StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
 void MatmulPlan::runOwn(const Tile &tile, const void *lhs, const void *rhs, void *result, const void *bias) const {
   size_t size = sizeOf(spec.dtype);
   auto at = [&](const void *base, int64_t index) { return static_cast<const char *>(base) + index * size; };
-  gemm::Block block{tile.rows, tile.cols, spec.k, at(lhs, tile.lhs), spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1,
-                    at(rhs, tile.rhs), spec.transposeRhs ? 1 : spec.n, spec.transposeRhs ? spec.k : 1,
-                    const_cast<char *>(at(result, tile.result)), spec.n};
+  gemm::Block block{tile.rows,
+                    tile.cols,
+                    spec.k,
+                    at(lhs, tile.lhs),
+                    spec.transposeLhs ? 1 : spec.k,
+                    spec.transposeLhs ? spec.m : 1,
+                    at(rhs, tile.rhs),
+                    spec.transposeRhs ? 1 : spec.n,
+                    spec.transposeRhs ? spec.k : 1,
+                    const_cast<char *>(at(result, tile.result)),
+                    spec.n};
   if (spec.epilogue.bias) block.bias = at(bias, tile.col);
   block.relu = spec.epilogue.relu, block.accumulate = spec.epilogue.accumulate;
   gemm::multiply(spec.dtype, block);
 }
 
-Status MatmulPlan::runLibrary(const Tile &tile, const void *lhs, const void *rhs, void *result, const void *bias) const {
+Status MatmulPlan::runLibrary(const Tile &tile, const void *lhs, const void *rhs, void *result,
+                              const void *bias) const {
   size_t size = sizeOf(spec.dtype);
   auto at = [&](const void *base, int64_t index) { return static_cast<const char *>(base) + index * size; };
   const MatmulPrimitive &primitive = *library[(tile.rows < tileRows) + 2 * (tile.cols < tileCols)];

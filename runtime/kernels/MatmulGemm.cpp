@@ -3,8 +3,8 @@
 //   for each block of k (kept short enough that panels stay in the inner caches)
 //     pack all of B's columns into panels of kTileCols; for each panel of up to kTileRows rows of A: pack, run tiles.
 #include "runtime/kernels/MatmulGemm.h"
-#include "runtime/kernels/MatmulTile.h"
 #include "runtime/kernels/Half.h"
+#include "runtime/kernels/MatmulTile.h"
 #include "runtime/kernels/Scratch.h"
 #include <algorithm>
 #include <type_traits>
@@ -56,7 +56,8 @@ void packTransposed(Acc *to, int64_t width, int64_t used, int64_t depth, const T
     squareRows = used / lanes * lanes;
     squareDepth = depth / lanes * lanes;
     for (int64_t j = 0; j < squareRows; j += lanes)
-      for (int64_t p = 0; p < squareDepth; p += lanes) transposeSquare(to + p * width + j, width, from + j * stride + p, stride);
+      for (int64_t p = 0; p < squareDepth; p += lanes)
+        transposeSquare(to + p * width + j, width, from + j * stride + p, stride);
   }
   for (int64_t j = 0; j < used; ++j)
     for (int64_t p = j < squareRows ? squareDepth : 0; p < depth; ++p)
@@ -72,7 +73,8 @@ void packRows(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from
     constexpr int64_t most = std::max<int64_t>(kTileCols<Acc>, kTileRows), lanes = kLanes<Acc>;
     for (; p < depth - most; ++p)
       for (int64_t j = 0; j < used; j += lanes)
-        *reinterpret_cast<Vector<Acc> *>(to + p * width + j) = *reinterpret_cast<const Vector<Acc> *>(from + p * stride + j);
+        *reinterpret_cast<Vector<Acc> *>(to + p * width + j) =
+            *reinterpret_cast<const Vector<Acc> *>(from + p * stride + j);
   }
   for (; p < depth; ++p)
     for (int64_t j = 0; j < used; ++j) to[p * width + j] = load<T>(from[p * stride + j]);
@@ -80,7 +82,8 @@ void packRows(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from
 
 /// to[p * width + j] = from[p * depthStride + j * widthStride] for p < depth, j < used; zeros for used <= j < width.
 template <class Acc, class T>
-void packPanel(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from, int64_t depthStride, int64_t widthStride) {
+void packPanel(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from, int64_t depthStride,
+               int64_t widthStride) {
   if (widthStride == 1)
     packRows(to, width, used, depth, from, depthStride);
   else
@@ -146,7 +149,8 @@ private:
     for (int64_t panel = 0; panel < panels; ++panel) {
       int64_t used = std::min(width, block.n - panel * width);
       if (used == width && readsBInPlace()) continue;
-      packPanel(packedB + panel * width * count, width, used, count, b + panel * width * block.bCol, block.bRow, block.bCol);
+      packPanel(packedB + panel * width * count, width, used, count, b + panel * width * block.bCol, block.bRow,
+                block.bCol);
     }
   }
 
@@ -208,10 +212,14 @@ template <class Acc, class T> void multiplyAs(const Block &block) {
 
 void multiply(DType dtype, const Block &block) {
   switch (dtype) {
-  case DType::F32: return multiplyAs<float, float>(block);
-  case DType::F64: return multiplyAs<double, double>(block);
-  case DType::BF16: return multiplyAs<float, BFloat16>(block);
-  default: return multiplyAs<float, Float16>(block);
+  case DType::F32:
+    return multiplyAs<float, float>(block);
+  case DType::F64:
+    return multiplyAs<double, double>(block);
+  case DType::BF16:
+    return multiplyAs<float, BFloat16>(block);
+  default:
+    return multiplyAs<float, Float16>(block);
   }
 }
 

@@ -40,7 +40,8 @@ template <class T> void channelStatistics(const T *x, const ChannelView &view, d
 }
 
 /// The same for up to kChannelBlock neighbouring channels of x [N, C], in f64.
-template <class T> void columnStatistics(const T *x, const ChannelView &view, int64_t block, double *mean, double *variance) {
+template <class T>
+void columnStatistics(const T *x, const ChannelView &view, int64_t block, double *mean, double *variance) {
   double count = static_cast<double>(view.images);
   for (int64_t j = 0; j < block; ++j) mean[j] = variance[j] = 0;
   for (int64_t n = 0; n < view.images; ++n)
@@ -54,7 +55,9 @@ template <class T> void columnStatistics(const T *x, const ChannelView &view, in
   for (int64_t j = 0; j < block; ++j) variance[j] /= count;
 }
 
-template <class T> void statistics(const T *x, const ChannelView &view, const TensorArg &means, const TensorArg &variances, ThreadPool &pool) {
+template <class T>
+void statistics(const T *x, const ChannelView &view, const TensorArg &means, const TensorArg &variances,
+                ThreadPool &pool) {
   if (view.spatial > 1) {
     pool.parallelFor(view.channels, rowsPerChunk(view.perChannel()), [&](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; ++c) {
@@ -69,7 +72,8 @@ template <class T> void statistics(const T *x, const ChannelView &view, const Te
   pool.parallelFor(view.channels, kChannelBlock, [&](int64_t begin, int64_t end) {
     double mean[kChannelBlock], variance[kChannelBlock];
     columnStatistics(x + begin, view, end - begin, mean, variance);
-    for (int64_t c = begin; c < end; ++c) storeElement(means, c, mean[c - begin]), storeElement(variances, c, variance[c - begin]);
+    for (int64_t c = begin; c < end; ++c)
+      storeElement(means, c, mean[c - begin]), storeElement(variances, c, variance[c - begin]);
   });
 }
 
@@ -78,7 +82,8 @@ template <class C> struct ChannelScale {
   C *mean, *scale, *bias;
 };
 
-template <class T> void applyScale(const T *x, T *y, const ChannelView &view, ChannelScale<Compute<T>> by, ThreadPool &pool) {
+template <class T>
+void applyScale(const T *x, T *y, const ChannelView &view, ChannelScale<Compute<T>> by, ThreadPool &pool) {
   int64_t rows = view.spatial > 1 ? view.images * view.channels : view.images;
   int64_t length = view.spatial > 1 ? view.spatial : view.channels;
   pool.parallelFor(rows, rowsPerChunk(length), [&](int64_t begin, int64_t end) {
@@ -90,13 +95,16 @@ template <class T> void applyScale(const T *x, T *y, const ChannelView &view, Ch
         Compute<T> mean = by.mean[c], scale = by.scale[c], bias = by.bias[c];
         for (int64_t i = 0; i < length; ++i) to[i] = store<T>((load<T>(from[i]) - mean) * scale + bias);
       } else {
-        for (int64_t i = 0; i < length; ++i) to[i] = store<T>((load<T>(from[i]) - by.mean[i]) * by.scale[i] + by.bias[i]);
+        for (int64_t i = 0; i < length; ++i)
+          to[i] = store<T>((load<T>(from[i]) - by.mean[i]) * by.scale[i] + by.bias[i]);
       }
     }
   });
 }
 
-template <class T> void normalize(const KernelArgs &args, const ChannelView &view, const TensorArg &means, const TensorArg &variances, double eps) {
+template <class T>
+void normalize(const KernelArgs &args, const ChannelView &view, const TensorArg &means, const TensorArg &variances,
+               double eps) {
   using C = Compute<T>;
   C *memory = scratch<C>(ScratchUse::Weight, 3 * view.channels);
   ChannelScale<C> by{memory, memory + view.channels, memory + 2 * view.channels};

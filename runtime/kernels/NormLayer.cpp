@@ -11,7 +11,8 @@ template <class T> void runAs(const KernelArgs &args, int64_t rows, int64_t cols
   using C = Compute<T>;
   const T *x = args.inputs[0].as<const T>();
   T *y = args.outputs[0].as<T>();
-  const C *weight = widened<C>(args.inputs[1], ScratchUse::Weight), *bias = widened<C>(args.inputs[2], ScratchUse::Bias);
+  const C *weight = widened<C>(args.inputs[1], ScratchUse::Weight),
+          *bias = widened<C>(args.inputs[2], ScratchUse::Bias);
   const TensorArg &means = args.outputs[1], &rstds = args.outputs[2];
   args.pool.parallelFor(rows, rowsPerChunk(cols), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {

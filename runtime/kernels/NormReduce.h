@@ -11,7 +11,9 @@ namespace tinyfin {
 inline constexpr int64_t kChunkElements = 16384;
 
 /// Rows a chunk, by the row's length alone.
-inline int64_t rowsPerChunk(int64_t rowLength) { return std::max<int64_t>(1, kChunkElements / std::max<int64_t>(rowLength, 1)); }
+inline int64_t rowsPerChunk(int64_t rowLength) {
+  return std::max<int64_t>(1, kChunkElements / std::max<int64_t>(rowLength, 1));
+}
 
 /// combine(... combine(initial, map(0)) ...) in lanes that become vectors; the order depends on `count` alone.
 template <class C, class Map, class Combine> C reduceRow(int64_t count, C initial, Map map, Combine combine) {

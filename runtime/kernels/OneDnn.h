@@ -64,7 +64,7 @@ struct ConvSpec {
   DType dtype = DType::F32;
   int64_t images = 0, inChannels = 0, outChannels = 0;
   std::array<int64_t, 2> input{}, kernel{}, strides{1, 1}, padding{}; // height, width
-  Epilogue epilogue; // Forward only
+  Epilogue epilogue;                                                  // Forward only
   std::array<int64_t, 2> output() const;
 };
 
@@ -77,7 +77,8 @@ public:
   virtual ~ConvPlan() = default;
   /// Row-major NCHW and OIHW. (first, second) -> result: Forward (x, weight) -> y, InputGrad (dy, weight) -> dx,
   /// WeightGrad (x, dy) -> dweight.
-  virtual Status execute(const void *first, const void *second, void *result, ThreadPool &pool, const void *bias = nullptr) const = 0;
+  virtual Status execute(const void *first, const void *second, void *result, ThreadPool &pool,
+                         const void *bias = nullptr) const = 0;
 };
 
 } // namespace tinyfin

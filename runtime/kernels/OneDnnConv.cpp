@@ -13,8 +13,9 @@ namespace {
 using dnnl::memory;
 
 void run(const dnnl::primitive &primitive, std::initializer_list<dnnl_exec_arg_t> args) {
-  dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), onednn::stream().get(), static_cast<int>(args.size()), args.begin()),
-                          "could not execute a convolution");
+  dnnl::error::wrap_c_api(
+      dnnl_primitive_execute(primitive.get(), onednn::stream().get(), static_cast<int>(args.size()), args.begin()),
+      "could not execute a convolution");
 }
 
 /// An operand: row-major outside, oneDNN's choice inside.
@@ -58,7 +59,8 @@ struct Part {
   Part(const ConvSpec &spec, int64_t images) {
     auto [height, width] = spec.output();
     auto type = onednn::typeOf(spec.dtype);
-    memory::dims xDims{images, spec.inChannels, spec.input[0], spec.input[1]}, yDims{images, spec.outChannels, height, width};
+    memory::dims xDims{images, spec.inChannels, spec.input[0], spec.input[1]},
+        yDims{images, spec.outChannels, height, width};
     memory::dims wDims{spec.outChannels, spec.inChannels, spec.kernel[0], spec.kernel[1]};
     memory::dims strides{spec.strides[0], spec.strides[1]}, padding{spec.padding[0], spec.padding[1]};
     using tag = memory::format_tag;
@@ -67,23 +69,28 @@ struct Part {
     auto direct = dnnl::algorithm::convolution_direct;
     dnnl::convolution_forward::desc forward =
         spec.epilogue.bias ? dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, direct, anyX, anyW,
-                                                             memory::desc({spec.outChannels}, type, tag::a), anyY, strides, padding, padding)
-                           : dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, direct, anyX, anyW, anyY, strides, padding, padding);
-    dnnl::convolution_forward::primitive_desc hint(forward, spec.kind == ConvKind::Forward ? attributes : plainAttributes(), onednn::engine());
+                                                             memory::desc({spec.outChannels}, type, tag::a), anyY,
+                                                             strides, padding, padding)
+                           : dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, direct, anyX, anyW,
+                                                             anyY, strides, padding, padding);
+    dnnl::convolution_forward::primitive_desc hint(
+        forward, spec.kind == ConvKind::Forward ? attributes : plainAttributes(), onednn::engine());
     memory::desc plainX(xDims, type, tag::nchw), plainY(yDims, type, tag::nchw);
     if (spec.kind == ConvKind::Forward) {
       x = Layout(plainX, hint.src_desc()), y = Layout(plainY, hint.dst_desc());
       weights = hint.weights_desc(), scratchpad = hint.scratchpad_desc();
       primitive = dnnl::convolution_forward(hint);
     } else if (spec.kind == ConvKind::InputGrad) {
-      dnnl::convolution_backward_data::primitive_desc description({direct, anyX, anyW, anyY, strides, padding, padding}, plainAttributes(), onednn::engine(), hint);
+      dnnl::convolution_backward_data::primitive_desc description({direct, anyX, anyW, anyY, strides, padding, padding},
+                                                                  plainAttributes(), onednn::engine(), hint);
       x = Layout(plainX, description.diff_src_desc()), y = Layout(plainY, description.diff_dst_desc());
       weights = description.weights_desc(), scratchpad = description.scratchpad_desc();
       primitive = dnnl::convolution_backward_data(description);
     } else {
       // Partial sums in f32, whatever the operands are.
       memory::desc sums(wDims, memory::data_type::f32, tag::any);
-      dnnl::convolution_backward_weights::primitive_desc description({direct, anyX, sums, anyY, strides, padding, padding}, plainAttributes(), onednn::engine(), hint);
+      dnnl::convolution_backward_weights::primitive_desc description(
+          {direct, anyX, sums, anyY, strides, padding, padding}, plainAttributes(), onednn::engine(), hint);
       x = Layout(plainX, description.src_desc()), y = Layout(plainY, description.diff_dst_desc());
       weights = description.diff_weights_desc(), scratchpad = description.scratchpad_desc();
       primitive = dnnl::convolution_backward_weights(description);
@@ -103,7 +110,9 @@ struct Part {
     attributes.set_post_ops(after);
     return attributes;
   }
-  memory scratch() const { return memory(scratchpad, onednn::engine(), scratchBytes(ScratchUse::Library, scratchpad.get_size())); }
+  memory scratch() const {
+    return memory(scratchpad, onednn::engine(), scratchBytes(ScratchUse::Library, scratchpad.get_size()));
+  }
 };
 
 class LibraryConv final : public ConvPlan {
@@ -119,7 +128,8 @@ public:
     if (lastNeedsOtherWeights) lastWeights = Layout(plain, last.weights);
   }
 
-  Status execute(const void *first, const void *second, void *result, ThreadPool &pool, const void *bias) const override {
+  Status execute(const void *first, const void *second, void *result, ThreadPool &pool,
+                 const void *bias) const override {
     FirstError error;
     if (spec.kind == ConvKind::WeightGrad) return weightGrad(first, second, result, pool);
     memory inner, innerLast;
@@ -139,23 +149,32 @@ public:
   }
 
 private:
-  void runChunk(const Part &part, const memory &weights, const void *first, void *result, const void *bias, int64_t image) const {
+  void runChunk(const Part &part, const memory &weights, const void *first, void *result, const void *bias,
+                int64_t image) const {
     bool forward = spec.kind == ConvKind::Forward;
     const Layout &from = forward ? part.x : part.y, &to = forward ? part.y : part.x;
     int64_t size = static_cast<int64_t>(sizeOf(spec.dtype));
-    auto *input = static_cast<const char *>(first) + image * size * (forward ? extents.inputImage : extents.outputImage);
+    auto *input =
+        static_cast<const char *>(first) + image * size * (forward ? extents.inputImage : extents.outputImage);
     auto *output = static_cast<char *>(result) + image * size * (forward ? extents.outputImage : extents.inputImage);
-    memory source = from.inside(const_cast<char *>(input), ScratchUse::LayoutX), target = to.inside(output, ScratchUse::LayoutY);
+    memory source = from.inside(const_cast<char *>(input), ScratchUse::LayoutX),
+           target = to.inside(output, ScratchUse::LayoutY);
     memory scratch = part.scratch();
     from.bringIn(input, source);
     if (spec.epilogue.accumulate) to.bringIn(output, target);
     if (forward && spec.epilogue.bias) {
-      memory offsets({{spec.outChannels}, onednn::typeOf(spec.dtype), memory::format_tag::a}, onednn::engine(), const_cast<void *>(bias));
-      run(part.primitive, {{DNNL_ARG_SRC, source.get()}, {DNNL_ARG_WEIGHTS, weights.get()}, {DNNL_ARG_BIAS, offsets.get()},
-                           {DNNL_ARG_DST, target.get()}, {DNNL_ARG_SCRATCHPAD, scratch.get()}});
+      memory offsets({{spec.outChannels}, onednn::typeOf(spec.dtype), memory::format_tag::a}, onednn::engine(),
+                     const_cast<void *>(bias));
+      run(part.primitive, {{DNNL_ARG_SRC, source.get()},
+                           {DNNL_ARG_WEIGHTS, weights.get()},
+                           {DNNL_ARG_BIAS, offsets.get()},
+                           {DNNL_ARG_DST, target.get()},
+                           {DNNL_ARG_SCRATCHPAD, scratch.get()}});
     } else {
-      run(part.primitive, {{forward ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST, source.get()}, {DNNL_ARG_WEIGHTS, weights.get()},
-                           {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC, target.get()}, {DNNL_ARG_SCRATCHPAD, scratch.get()}});
+      run(part.primitive, {{forward ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST, source.get()},
+                           {DNNL_ARG_WEIGHTS, weights.get()},
+                           {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC, target.get()},
+                           {DNNL_ARG_SCRATCHPAD, scratch.get()}});
     }
     to.bringOut(target, output);
   }
@@ -180,20 +199,28 @@ private:
     });
     return onednn::guarded("conv2d_weight_grad", [&] {
       memory total(full.weights, onednn::engine(), sums);
-      if (weights.isPlain()) std::memcpy(result, sums, full.weights.get_size());
-      else weights.bringOut(total, result);
+      if (weights.isPlain())
+        std::memcpy(result, sums, full.weights.get_size());
+      else
+        weights.bringOut(total, result);
     });
   }
 
   void runWeightChunk(const Part &part, const char *x, const char *dy, float *sum) const {
-    memory source = part.x.inside(const_cast<char *>(x), ScratchUse::LayoutX), gradient = part.y.inside(const_cast<char *>(dy), ScratchUse::LayoutY);
+    memory source = part.x.inside(const_cast<char *>(x), ScratchUse::LayoutX),
+           gradient = part.y.inside(const_cast<char *>(dy), ScratchUse::LayoutY);
     memory scratch = part.scratch();
     part.x.bringIn(x, source);
     part.y.bringIn(dy, gradient);
     memory target;
-    if (&part == &last && lastNeedsOtherWeights) target = memory(last.weights, onednn::engine(), scratchBytes(ScratchUse::Weight, last.weights.get_size()));
-    else target = memory(full.weights, onednn::engine(), sum);
-    run(part.primitive, {{DNNL_ARG_SRC, source.get()}, {DNNL_ARG_DIFF_DST, gradient.get()}, {DNNL_ARG_DIFF_WEIGHTS, target.get()}, {DNNL_ARG_SCRATCHPAD, scratch.get()}});
+    if (&part == &last && lastNeedsOtherWeights)
+      target = memory(last.weights, onednn::engine(), scratchBytes(ScratchUse::Weight, last.weights.get_size()));
+    else
+      target = memory(full.weights, onednn::engine(), sum);
+    run(part.primitive, {{DNNL_ARG_SRC, source.get()},
+                         {DNNL_ARG_DIFF_DST, gradient.get()},
+                         {DNNL_ARG_DIFF_WEIGHTS, target.get()},
+                         {DNNL_ARG_SCRATCHPAD, scratch.get()}});
     if (target.get_data_handle() == sum) return;
     memory wanted(full.weights, onednn::engine(), sum);
     dnnl::reorder(target, wanted).execute(onednn::stream(), target, wanted);

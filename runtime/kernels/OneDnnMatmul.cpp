@@ -45,7 +45,8 @@ public:
         columns = memory(biasDesc, engine, const_cast<void *>(bias));
         args[4] = {DNNL_ARG_BIAS, columns.get()};
       }
-      dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), onednn::stream().get(), 4 + hasBias, args), "could not execute");
+      dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), onednn::stream().get(), 4 + hasBias, args),
+                              "could not execute");
     });
   }
 
@@ -59,7 +60,15 @@ private:
 
 StatusOr<std::shared_ptr<const MatmulPrimitive>> MatmulPrimitive::cached(const MatmulPrimitiveSpec &spec) {
   static onednn::MadeOnce made(1024);
-  const int64_t key[] = {static_cast<int64_t>(spec.dtype), spec.m, spec.n, spec.k, spec.aRow, spec.aCol, spec.bRow, spec.bCol, spec.ldc,
+  const int64_t key[] = {static_cast<int64_t>(spec.dtype),
+                         spec.m,
+                         spec.n,
+                         spec.k,
+                         spec.aRow,
+                         spec.aCol,
+                         spec.bRow,
+                         spec.bCol,
+                         spec.ldc,
                          spec.epilogue.bias + 2 * spec.epilogue.accumulate + 4 * spec.epilogue.relu};
   auto object = made.get(key, [&]() -> StatusOr<onednn::MadeOnce::Object> {
     std::shared_ptr<const Primitive> primitive;

@@ -22,7 +22,8 @@ struct Windows {
   int64_t outputPlane() const { return rows.output * cols.output; }
 
   /// `input` and `output` are [N, C, H, W]; what remains of the attributes is kernel_size, strides, padding.
-  Windows(std::span<const int64_t> input, std::span<const int64_t> output, AttrReader attrs) : planes(input[0] * input[1]) {
+  Windows(std::span<const int64_t> input, std::span<const int64_t> output, AttrReader attrs)
+      : planes(input[0] * input[1]) {
     std::span<const int64_t> kernel = attrs.list(), strides = attrs.list(), padding = attrs.list();
     rows = {input[2], output[2], kernel[0], strides[0], padding[0]};
     cols = {input[3], output[3], kernel[1], strides[1], padding[1]};
@@ -44,7 +45,8 @@ void reduceWindows(const T *x, T *y, const Windows &w, C initial, Combine combin
     }
     T *out = y + oh * w.cols.output;
     if (w.cols.kernel == 2 && w.cols.stride == 2 && w.cols.padding == 0) {
-      for (int64_t ow = 0; ow < w.cols.output; ++ow) out[ow] = store<T>(finish(combine(line[2 * ow], line[2 * ow + 1])));
+      for (int64_t ow = 0; ow < w.cols.output; ++ow)
+        out[ow] = store<T>(finish(combine(line[2 * ow], line[2 * ow + 1])));
       continue;
     }
     for (int64_t ow = 0; ow < w.cols.output; ++ow) {
@@ -70,8 +72,10 @@ template <class T> void avgPool(const T *x, T *y, const Windows &w) {
 template <class T> Compute<T> *sumsFor(T *dx, int64_t count) {
   using C = Compute<T>;
   C *sums;
-  if constexpr (std::is_same_v<C, T>) sums = dx;
-  else sums = scratch<C>(ScratchUse::Rows, count);
+  if constexpr (std::is_same_v<C, T>)
+    sums = dx;
+  else
+    sums = scratch<C>(ScratchUse::Rows, count);
   std::fill(sums, sums + count, C(0));
   return sums;
 }
@@ -81,7 +85,9 @@ template <class T> void finishSums(const Compute<T> *sums, T *dx, int64_t count)
 }
 
 /// Whether a window's element beats an earlier one.
-template <class C> bool beats(C later, C earlier) { return (later > earlier) | ((later != later) & (earlier == earlier)); }
+template <class C> bool beats(C later, C earlier) {
+  return (later > earlier) | ((later != later) & (earlier == earlier));
+}
 
 /// The first largest element of window (oh, ow), in row-major order; a NaN counts as largest.
 template <class T> int64_t firstLargest(const T *x, const Windows &w, int64_t oh, int64_t ow) {
@@ -104,15 +110,18 @@ template <class T> int64_t firstLargest(const T *x, const Windows &w, int64_t oh
 template <class T> void maxPoolGrad(const T *x, const T *dy, T *dx, const Windows &w) {
   Compute<T> *sums = sumsFor(dx, w.inputPlane());
   for (int64_t oh = 0; oh < w.rows.output; ++oh)
-    for (int64_t ow = 0; ow < w.cols.output; ++ow) sums[firstLargest(x, w, oh, ow)] += load<T>(dy[oh * w.cols.output + ow]);
+    for (int64_t ow = 0; ow < w.cols.output; ++ow)
+      sums[firstLargest(x, w, oh, ow)] += load<T>(dy[oh * w.cols.output + ow]);
   finishSums<T>(sums, dx, w.inputPlane());
 }
 
 /// 2 x 2 windows side by side, outputs [begin, end): every element is written once, without a search.
-template <class T> void gradOfPairs(const T *top, const T *bottom, const T *dy, T *dTop, T *dBottom, int64_t begin, int64_t end) {
+template <class T>
+void gradOfPairs(const T *top, const T *bottom, const T *dy, T *dTop, T *dBottom, int64_t begin, int64_t end) {
   using C = Compute<T>;
   for (int64_t i = begin; i < end; ++i) {
-    C a = load<T>(top[2 * i]), b = load<T>(top[2 * i + 1]), c = load<T>(bottom[2 * i]), d = load<T>(bottom[2 * i + 1]), g = load<T>(dy[i]);
+    C a = load<T>(top[2 * i]), b = load<T>(top[2 * i + 1]), c = load<T>(bottom[2 * i]), d = load<T>(bottom[2 * i + 1]),
+      g = load<T>(dy[i]);
     bool right = beats(b, a), lowerRight = beats(d, c), lower = beats(lowerRight ? d : c, right ? b : a);
     dTop[2 * i] = store<T>((lower | right) ? C(0) : g);
     dTop[2 * i + 1] = store<T>((!lower & right) ? g : C(0));
@@ -131,7 +140,9 @@ void gradOfPairVector(const float *top, const float *bottom, const float *dy, fl
   typedef int32_t M __attribute__((vector_size(lanes * 4)));
   typedef float H __attribute__((vector_size(lanes * 2), aligned(4), may_alias));
   auto beatsV = [](V later, V earlier) -> M { return (later > earlier) | ((later != later) & (earlier == earlier)); };
-  auto swapped = [](V v) -> V { return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14); };
+  auto swapped = [](V v) -> V {
+    return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  };
   const M isRight = {0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1};
   auto wins = [&](V v, V other) -> M { return (isRight & beatsV(v, other)) | (~isRight & ~beatsV(other, v)); };
   V t = *reinterpret_cast<const V *>(top), u = *reinterpret_cast<const V *>(bottom), ts = swapped(t), us = swapped(u);

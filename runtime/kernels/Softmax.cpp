@@ -14,22 +14,26 @@ struct AxisView {
   int64_t outer = 1, extent = 1, inner = 1;
   AxisView(std::span<const int64_t> dims, int64_t axis) {
     if (axis < 0) axis += static_cast<int64_t>(dims.size());
-    for (int64_t i = 0; i < static_cast<int64_t>(dims.size()); ++i) (i < axis ? outer : i == axis ? extent : inner) *= dims[i];
+    for (int64_t i = 0; i < static_cast<int64_t>(dims.size()); ++i)
+      (i < axis ? outer : i == axis ? extent : inner) *= dims[i];
   }
 };
 
 template <class T> Compute<T> largest(const T *x, int64_t count) {
   using C = Compute<T>;
-  return reduceRow<C>(count, -std::numeric_limits<C>::infinity(), [&](int64_t i) { return load<T>(x[i]); },
-                      [](C a, C b) { return a > b ? a : b; });
+  return reduceRow<C>(
+      count, -std::numeric_limits<C>::infinity(), [&](int64_t i) { return load<T>(x[i]); },
+      [](C a, C b) { return a > b ? a : b; });
 }
 
 template <class T> void softmaxRow(T *__restrict y, const T *__restrict x, int64_t count) {
   using C = Compute<T>;
   C top = largest(x, count);
   C *__restrict powers;
-  if constexpr (std::is_same_v<C, T>) powers = y;
-  else powers = scratch<C>(ScratchUse::Rows, count);
+  if constexpr (std::is_same_v<C, T>)
+    powers = y;
+  else
+    powers = scratch<C>(ScratchUse::Rows, count);
   C sum = sumRow<C>(count, [&](int64_t i) { return powers[i] = vectormath::exp(load<T>(x[i]) - top); });
   C scale = 1 / sum;
   for (int64_t i = 0; i < count; ++i) y[i] = store<T>(powers[i] * scale);
@@ -43,7 +47,8 @@ template <class T> void logSoftmaxRow(T *__restrict y, const T *__restrict x, in
 }
 
 /// `columns` neighbouring columns of height `extent` and row stride `stride`.
-template <class T, bool logarithm> void softmaxColumns(T *__restrict y, const T *__restrict x, int64_t extent, int64_t stride, int64_t columns) {
+template <class T, bool logarithm>
+void softmaxColumns(T *__restrict y, const T *__restrict x, int64_t extent, int64_t stride, int64_t columns) {
   using C = Compute<T>;
   C top[kColumnBlock], sum[kColumnBlock];
   for (int64_t j = 0; j < columns; ++j) top[j] = -std::numeric_limits<C>::infinity(), sum[j] = 0;
@@ -64,9 +69,12 @@ template <class T, bool logarithm> void softmaxColumns(T *__restrict y, const T 
   for (int64_t i = 0; i < extent; ++i)
     for (int64_t j = 0; j < columns; ++j) {
       int64_t at = i * stride + j;
-      if constexpr (keepsPowers) y[at] *= sum[j];
-      else if constexpr (logarithm) y[at] = store<T>(load<T>(x[at]) - top[j] - sum[j]);
-      else y[at] = store<T>(vectormath::exp(load<T>(x[at]) - top[j]) * sum[j]);
+      if constexpr (keepsPowers)
+        y[at] *= sum[j];
+      else if constexpr (logarithm)
+        y[at] = store<T>(load<T>(x[at]) - top[j] - sum[j]);
+      else
+        y[at] = store<T>(vectormath::exp(load<T>(x[at]) - top[j]) * sum[j]);
     }
 }
 
@@ -84,7 +92,8 @@ template <class T, bool logarithm> void runAs(const KernelArgs &args, const Axis
   args.pool.parallelFor(view.outer * blocks, rowsPerChunk(view.extent * kColumnBlock), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t column = i % blocks * kColumnBlock, at = i / blocks * view.extent * view.inner + column;
-      softmaxColumns<T, logarithm>(y + at, x + at, view.extent, view.inner, std::min(kColumnBlock, view.inner - column));
+      softmaxColumns<T, logarithm>(y + at, x + at, view.extent, view.inner,
+                                   std::min(kColumnBlock, view.inner - column));
     }
   });
 }

@@ -33,22 +33,36 @@ void expectClose(const TestTensor &found, const std::vector<double> &wanted) {
   double largest = 1;
   for (double value : wanted) largest = std::max(largest, std::abs(value));
   for (int64_t i = 0; i < found.count(); ++i)
-    ASSERT_LE(std::abs(found[i] - wanted[i]), toleranceOf(found.dtype) * largest) << "element " << i << " is " << found[i] << ", wanted " << wanted[i];
-  for (size_t i = found.count() * sizeOf(found.dtype); i < found.bytes.size(); ++i) ASSERT_EQ(found.bytes[i], 0x7f) << "written past the end";
+    ASSERT_LE(std::abs(found[i] - wanted[i]), toleranceOf(found.dtype) * largest)
+        << "element " << i << " is " << found[i] << ", wanted " << wanted[i];
+  for (size_t i = found.count() * sizeOf(found.dtype); i < found.bytes.size(); ++i)
+    ASSERT_EQ(found.bytes[i], 0x7f) << "written past the end";
 }
 
 void check(const Case &c, DType dtype) {
-  SCOPED_TRACE(testing::Message() << nameOf(dtype) << " n" << c.images << " " << c.in << "->" << c.out << " " << c.height << "x" << c.width
-                                  << " kernel " << c.kh << "x" << c.kw << " strides " << c.sh << c.sw << " padding " << c.ph << c.pw);
-  Dims xDims{c.images, c.in, c.height, c.width}, wDims{c.out, c.in, c.kh, c.kw}, yDims{c.images, c.out, c.outHeight(), c.outWidth()};
-  TestTensor x = TestTensor::random(dtype, xDims, 1), w = TestTensor::random(dtype, wDims, 2), dy = TestTensor::random(dtype, yDims, 3);
+  SCOPED_TRACE(testing::Message() << nameOf(dtype) << " n" << c.images << " " << c.in << "->" << c.out << " "
+                                  << c.height << "x" << c.width << " kernel " << c.kh << "x" << c.kw << " strides "
+                                  << c.sh << c.sw << " padding " << c.ph << c.pw);
+  Dims xDims{c.images, c.in, c.height, c.width}, wDims{c.out, c.in, c.kh, c.kw},
+      yDims{c.images, c.out, c.outHeight(), c.outWidth()};
+  TestTensor x = TestTensor::random(dtype, xDims, 1), w = TestTensor::random(dtype, wDims, 2),
+             dy = TestTensor::random(dtype, yDims, 3);
   std::vector<double> y(dy.count()), dx(x.count()), dw(w.count());
-  forEachProduct(c, [&](int64_t i, int64_t j, int64_t k) { y[k] += x[i] * w[j], dx[i] += dy[k] * w[j], dw[j] += dy[k] * x[i]; });
+  forEachProduct(
+      c, [&](int64_t i, int64_t j, int64_t k) { y[k] += x[i] * w[j], dx[i] += dy[k] * w[j], dw[j] += dy[k] * x[i]; });
   for (int threads : {1, 3}) {
     TestTensor yFound(dtype, yDims), dxFound(dtype, xDims), dwFound(dtype, wDims);
-    ASSERT_TRUE(runKernel<"fin.conv2d">(Attributes().list({c.sh, c.sw}).list({c.ph, c.pw}), {&x, &w}, {&yFound}, threads).isOk());
-    ASSERT_TRUE(runKernel<"fin.conv2d_input_grad">(Attributes().list({c.height, c.width}).list({c.sh, c.sw}).list({c.ph, c.pw}), {&dy, &w}, {&dxFound}, threads).isOk());
-    ASSERT_TRUE(runKernel<"fin.conv2d_weight_grad">(Attributes().list({c.kh, c.kw}).list({c.sh, c.sw}).list({c.ph, c.pw}), {&x, &dy}, {&dwFound}, threads).isOk());
+    ASSERT_TRUE(
+        runKernel<"fin.conv2d">(Attributes().list({c.sh, c.sw}).list({c.ph, c.pw}), {&x, &w}, {&yFound}, threads)
+            .isOk());
+    ASSERT_TRUE(
+        runKernel<"fin.conv2d_input_grad">(Attributes().list({c.height, c.width}).list({c.sh, c.sw}).list({c.ph, c.pw}),
+                                           {&dy, &w}, {&dxFound}, threads)
+            .isOk());
+    ASSERT_TRUE(
+        runKernel<"fin.conv2d_weight_grad">(Attributes().list({c.kh, c.kw}).list({c.sh, c.sw}).list({c.ph, c.pw}),
+                                            {&x, &dy}, {&dwFound}, threads)
+            .isOk());
     expectClose(yFound, y), expectClose(dxFound, dx), expectClose(dwFound, dw);
   }
 }
@@ -56,11 +70,11 @@ void check(const Case &c, DType dtype) {
 const Case kCases[] = {
     {3, 1, 1, 1, 1, 1, 1},
     {5, 2, 3, 7, 6, 3, 2},
-    {2, 1, 6, 28, 28, 5, 5, 1, 1, 2, 2},     // LeNet
+    {2, 1, 6, 28, 28, 5, 5, 1, 1, 2, 2}, // LeNet
     {7, 6, 16, 14, 14, 5, 5},
-    {9, 1, 16, 8, 8, 3, 3, 1, 1, 1, 1},      // digits
+    {9, 1, 16, 8, 8, 3, 3, 1, 1, 1, 1}, // digits
     {9, 16, 32, 8, 8, 3, 3, 1, 1, 1, 1},
-    {3, 3, 64, 16, 16, 3, 3, 1, 1, 1, 1},    // ResNet
+    {3, 3, 64, 16, 16, 3, 3, 1, 1, 1, 1}, // ResNet
     {5, 64, 64, 10, 10, 3, 3, 1, 1, 1, 1},
     {3, 32, 64, 9, 8, 3, 3, 2, 2, 1, 1},
     {3, 32, 64, 8, 8, 1, 1, 2, 2},
@@ -85,7 +99,8 @@ TEST(Conv, EmptyOperands) {
 TEST(Conv, ResultsDoNotDependOnThreads) {
   for (DType dtype : {DType::F32, DType::BF16}) {
     Dims xDims{37, 16, 14, 14}, yDims{37, 32, 14, 14}, wDims{32, 16, 3, 3};
-    TestTensor x = TestTensor::random(dtype, xDims, 1), dy = TestTensor::random(dtype, yDims, 2), one(dtype, wDims), four(dtype, wDims);
+    TestTensor x = TestTensor::random(dtype, xDims, 1), dy = TestTensor::random(dtype, yDims, 2), one(dtype, wDims),
+               four(dtype, wDims);
     Attributes attributes = Attributes().list({3, 3}).list({1, 1}).list({1, 1});
     ASSERT_TRUE(runKernel<"fin.conv2d_weight_grad">(attributes, {&x, &dy}, {&one}, 1).isOk());
     ASSERT_TRUE(runKernel<"fin.conv2d_weight_grad">(attributes, {&x, &dy}, {&four}, 4).isOk());
@@ -99,8 +114,10 @@ TEST(ConvPlan, Epilogues) {
       for (int flags = 0; flags < 8; ++flags) {
         SCOPED_TRACE(testing::Message() << nameOf(dtype) << " channels " << channels << " flags " << flags);
         Case c{5, channels, channels + 1, 9, 7, 3, 3, 1, 1, 1, 1};
-        TestTensor x = TestTensor::random(dtype, {5, channels, 9, 7}, 1), w = TestTensor::random(dtype, {channels + 1, channels, 3, 3}, 2);
-        TestTensor bias = TestTensor::random(dtype, {channels + 1}, 3), y = TestTensor::random(dtype, {5, channels + 1, 9, 7}, 4);
+        TestTensor x = TestTensor::random(dtype, {5, channels, 9, 7}, 1),
+                   w = TestTensor::random(dtype, {channels + 1, channels, 3, 3}, 2);
+        TestTensor bias = TestTensor::random(dtype, {channels + 1}, 3),
+                   y = TestTensor::random(dtype, {5, channels + 1, 9, 7}, 4);
         std::vector<double> wanted(y.count());
         forEachProduct(c, [&](int64_t i, int64_t j, int64_t k) { wanted[k] += x[i] * w[j]; });
         for (int64_t i = 0; i < y.count(); ++i) {
@@ -108,7 +125,16 @@ TEST(ConvPlan, Epilogues) {
           if (flags & 2) wanted[i] += y[i];
           if (flags & 4) wanted[i] = std::max(wanted[i], 0.0);
         }
-        ConvSpec spec{ConvKind::Forward, dtype, 5, channels, channels + 1, {9, 7}, {3, 3}, {1, 1}, {1, 1}, {bool(flags & 1), bool(flags & 2), bool(flags & 4)}};
+        ConvSpec spec{ConvKind::Forward,
+                      dtype,
+                      5,
+                      channels,
+                      channels + 1,
+                      {9, 7},
+                      {3, 3},
+                      {1, 1},
+                      {1, 1},
+                      {bool(flags & 1), bool(flags & 2), bool(flags & 4)}};
         auto plan = ConvPlan::cached(spec);
         ASSERT_TRUE(plan.isOk());
         ThreadPool pool(3);

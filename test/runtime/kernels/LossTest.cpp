@@ -17,7 +17,8 @@ TEST(CrossEntropy, ReductionsAndDTypes) {
     for (DType labelType : {DType::I64, DType::I32})
       for (auto [rows, classes] : {std::pair<int64_t, int64_t>{1, 1}, {64, 10}, {7, 1000}, {300, 65}})
         for (int64_t reduction : {0, 1, 2}) {
-          SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << rows << "x" << classes << " reduction " << reduction);
+          SCOPED_TRACE(testing::Message()
+                       << nameOf(dtype) << " " << rows << "x" << classes << " reduction " << reduction);
           TestTensor logits = TestTensor::random(dtype, {rows, classes}, 1, 10);
           std::vector<int64_t> indices;
           std::vector<double> losses;
@@ -28,8 +29,10 @@ TEST(CrossEntropy, ReductionsAndDTypes) {
             for (int64_t i = 0; i < classes; ++i) sum += std::exp(logits[row * classes + i] - top);
             losses.push_back(std::log(sum) + top - logits[row * classes + indices.back()]);
           }
-          TestTensor labels = TestTensor::labels({rows}, indices, labelType), result(dtype, reduction == 0 ? Dims{rows} : Dims{});
-          ASSERT_TRUE(runKernel<"fin.cross_entropy">(Attributes().integer(reduction), {&logits, &labels}, {&result}).isOk());
+          TestTensor labels = TestTensor::labels({rows}, indices, labelType),
+                     result(dtype, reduction == 0 ? Dims{rows} : Dims{});
+          ASSERT_TRUE(
+              runKernel<"fin.cross_entropy">(Attributes().integer(reduction), {&logits, &labels}, {&result}).isOk());
           expectNear(result, reduced(losses, reduction));
         }
 }
@@ -43,11 +46,13 @@ TEST(CrossEntropy, LabelsOutOfRangeAreErrors) {
     EXPECT_EQ(status.message(), "label " + std::to_string(label) + " is out of range for 10 classes");
   }
   TestTensor noLogits(DType::F32, {1, 0}), labels = TestTensor::labels({1}, {0});
-  EXPECT_EQ(runKernel<"fin.cross_entropy">(Attributes().integer(1), {&noLogits, &labels}, {&result}).message(), "label 0 is out of range for 0 classes");
+  EXPECT_EQ(runKernel<"fin.cross_entropy">(Attributes().integer(1), {&noLogits, &labels}, {&result}).message(),
+            "label 0 is out of range for 0 classes");
 }
 
 TEST(CrossEntropy, EmptyBatch) {
-  TestTensor logits(DType::F32, {0, 10}), labels = TestTensor::labels({0}, {}), mean(DType::F32, {}), sum(DType::F32, {});
+  TestTensor logits(DType::F32, {0, 10}), labels = TestTensor::labels({0}, {}), mean(DType::F32, {}),
+                                          sum(DType::F32, {});
   ASSERT_TRUE(runKernel<"fin.cross_entropy">(Attributes().integer(1), {&logits, &labels}, {&mean}).isOk());
   ASSERT_TRUE(runKernel<"fin.cross_entropy">(Attributes().integer(2), {&logits, &labels}, {&sum}).isOk());
   EXPECT_TRUE(std::isnan(mean[0]));
@@ -58,7 +63,8 @@ template <OpName name, class F> void checkPairLoss(F loss) {
   for (DType dtype : kFloatDTypes)
     for (Dims dims : {Dims{}, Dims{7, 13}, Dims{40000}})
       for (int64_t reduction : {0, 1, 2}) {
-        SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << testing::PrintToString(dims) << " reduction " << reduction);
+        SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << testing::PrintToString(dims) << " reduction "
+                                        << reduction);
         TestTensor x = TestTensor::random(dtype, dims, 1, 3), target = TestTensor::random(dtype, dims, 2);
         if (reduction == 2 && dtype == DType::F16 && x.count() > 10000) continue; // the sum is beyond f16
         std::vector<double> losses;
@@ -73,7 +79,8 @@ TEST(MseLoss, ReductionsAndDTypes) {
   checkPairLoss<"fin.mse_loss">([](double x, double t) { return (x - t) * (x - t); });
 }
 TEST(BceWithLogits, ReductionsAndDTypes) {
-  checkPairLoss<"fin.bce_with_logits">([](double x, double t) { return std::max(x, 0.0) - x * t + std::log1p(std::exp(-std::abs(x))); });
+  checkPairLoss<"fin.bce_with_logits">(
+      [](double x, double t) { return std::max(x, 0.0) - x * t + std::log1p(std::exp(-std::abs(x))); });
 }
 
 TEST(BceWithLogits, IsStable) {
@@ -88,7 +95,8 @@ TEST(BceWithLogits, IsStable) {
 TEST(Embedding, RowsByIndex) {
   for (DType dtype : kFloatDTypes)
     for (DType indexType : {DType::I64, DType::I32}) {
-      TestTensor weight = TestTensor::random(dtype, {5, 33}, 1), indices = TestTensor::labels({2, 3}, {4, 0, 0, 2, 1, 4}, indexType), result(dtype, {2, 3, 33});
+      TestTensor weight = TestTensor::random(dtype, {5, 33}, 1),
+                 indices = TestTensor::labels({2, 3}, {4, 0, 0, 2, 1, 4}, indexType), result(dtype, {2, 3, 33});
       ASSERT_TRUE(runKernel<"fin.embedding">({}, {&weight, &indices}, {&result}).isOk());
       std::vector<double> wanted;
       for (int64_t row : {4, 0, 0, 2, 1, 4})

@@ -35,24 +35,30 @@ std::vector<double> product(const Case &c, const TestTensor &lhs, const TestTens
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n; ++j)
         for (int64_t p = 0; p < k; ++p)
-          result[(b * m + i) * n + j] += lhs[left + (c.transposeLhs ? p * m + i : i * k + p)] * rhs[right + (c.transposeRhs ? j * k + p : p * n + j)];
+          result[(b * m + i) * n + j] += lhs[left + (c.transposeLhs ? p * m + i : i * k + p)] *
+                                         rhs[right + (c.transposeRhs ? j * k + p : p * n + j)];
   }
   return result;
 }
 
 void check(const Case &c, DType dtype) {
-  SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << testing::PrintToString(c.lhs) << " " << testing::PrintToString(c.rhs)
-                                  << " transposed " << c.transposeLhs << c.transposeRhs);
-  TestTensor lhs = TestTensor::random(dtype, c.lhs, 1), rhs = TestTensor::random(dtype, c.rhs, 2), result(dtype, c.result);
-  ASSERT_TRUE(runKernel<"fin.matmul">(Attributes().flag(c.transposeLhs).flag(c.transposeRhs), {&lhs, &rhs}, {&result}).isOk());
+  SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << testing::PrintToString(c.lhs) << " "
+                                  << testing::PrintToString(c.rhs) << " transposed " << c.transposeLhs
+                                  << c.transposeRhs);
+  TestTensor lhs = TestTensor::random(dtype, c.lhs, 1), rhs = TestTensor::random(dtype, c.rhs, 2),
+             result(dtype, c.result);
+  ASSERT_TRUE(
+      runKernel<"fin.matmul">(Attributes().flag(c.transposeLhs).flag(c.transposeRhs), {&lhs, &rhs}, {&result}).isOk());
   expectNear(result, product(c, lhs, rhs));
   TestTensor again(dtype, c.result);
-  ASSERT_TRUE(runKernel<"fin.matmul">(Attributes().flag(c.transposeLhs).flag(c.transposeRhs), {&lhs, &rhs}, {&again}, 1).isOk());
+  ASSERT_TRUE(runKernel<"fin.matmul">(Attributes().flag(c.transposeLhs).flag(c.transposeRhs), {&lhs, &rhs}, {&again}, 1)
+                  .isOk());
   EXPECT_EQ(result, again) << "the number of threads changed the result";
 }
 
 TEST(Matmul, AllShapesOfTiles) {
-  const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {14, 32, 16}, {15, 33, 17}, {29, 31, 64}, {64, 10, 130}, {130, 1, 65}, {1, 129, 40}, {70, 100, 401}};
+  const int64_t sizes[][3] = {{1, 1, 1},     {3, 5, 7},    {14, 32, 16}, {15, 33, 17},  {29, 31, 64},
+                              {64, 10, 130}, {130, 1, 65}, {1, 129, 40}, {70, 100, 401}};
   for (auto [m, n, k] : sizes)
     for (int flags = 0; flags < 4; ++flags)
       for (DType dtype : kFloatDTypes) {
@@ -65,7 +71,8 @@ TEST(Matmul, LargeEnoughForSeveralChunks) {
   for (DType dtype : kFloatDTypes)
     for (int flags = 0; flags < 4; ++flags) {
       bool left = flags & 1, right = flags & 2;
-      check({left ? Dims{150, 333} : Dims{333, 150}, right ? Dims{411, 150} : Dims{150, 411}, {333, 411}, left, right}, dtype);
+      check({left ? Dims{150, 333} : Dims{333, 150}, right ? Dims{411, 150} : Dims{150, 411}, {333, 411}, left, right},
+            dtype);
     }
 }
 
@@ -123,12 +130,14 @@ TEST(MatmulPlan, Epilogues) {
 }
 
 TEST(MatmulPlan, ReluKeepsNaN) {
-  TestTensor lhs(DType::F32, {16, 16}, std::vector<double>(256, std::nan(""))), rhs = TestTensor::random(DType::F32, {16, 33}, 1);
+  TestTensor lhs(DType::F32, {16, 16}, std::vector<double>(256, std::nan(""))),
+      rhs = TestTensor::random(DType::F32, {16, 33}, 1);
   TestTensor result(DType::F32, {16, 33});
   auto spec = MatmulSpec::from(DType::F32, lhs.dims, rhs.dims, false, false);
   spec->epilogue.relu = true;
   ThreadPool pool(1);
-  ASSERT_TRUE(MatmulPlan::create(spec.value())->execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool).isOk());
+  ASSERT_TRUE(
+      MatmulPlan::create(spec.value())->execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool).isOk());
   expectNear(result, std::vector<double>(16 * 33, std::nan("")));
 }
 

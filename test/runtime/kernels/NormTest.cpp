@@ -11,7 +11,8 @@ struct Moments {
 template <class At> Moments momentsOf(int64_t count, At at) {
   Moments moments;
   for (int64_t i = 0; i < count; ++i) moments.mean += at(i) / static_cast<double>(count);
-  for (int64_t i = 0; i < count; ++i) moments.variance += (at(i) - moments.mean) * (at(i) - moments.mean) / static_cast<double>(count);
+  for (int64_t i = 0; i < count; ++i)
+    moments.variance += (at(i) - moments.mean) * (at(i) - moments.mean) / static_cast<double>(count);
   return moments;
 }
 
@@ -19,16 +20,20 @@ void checkLayerNorm(DType dtype, const Dims &dims, int64_t axis) {
   SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << testing::PrintToString(dims) << " axis " << axis);
   Dims inner(dims.begin() + axis, dims.end()), kept = dims;
   std::fill(kept.begin() + axis, kept.end(), 1);
-  TestTensor x = TestTensor::random(dtype, dims, 1, 3), weight = TestTensor::random(dtype, inner, 2), bias = TestTensor::random(dtype, inner, 3);
+  TestTensor x = TestTensor::random(dtype, dims, 1, 3), weight = TestTensor::random(dtype, inner, 2),
+             bias = TestTensor::random(dtype, inner, 3);
   TestTensor y(dtype, dims), mean(dtype, kept), rstd(dtype, kept);
-  ASSERT_TRUE(runKernel<"fin.layer_norm">(Attributes().integer(axis).real(1e-5), {&x, &weight, &bias}, {&y, &mean, &rstd}).isOk());
+  ASSERT_TRUE(
+      runKernel<"fin.layer_norm">(Attributes().integer(axis).real(1e-5), {&x, &weight, &bias}, {&y, &mean, &rstd})
+          .isOk());
   int64_t cols = weight.count(), rows = mean.count();
   std::vector<double> wanted(x.count()), means, rstds;
   for (int64_t row = 0; row < rows; ++row) {
     Moments m = momentsOf(cols, [&](int64_t i) { return x[row * cols + i]; });
     means.push_back(m.mean);
     rstds.push_back(1 / std::sqrt(m.variance + 1e-5));
-    for (int64_t i = 0; i < cols; ++i) wanted[row * cols + i] = (x[row * cols + i] - m.mean) * rstds.back() * weight[i] + bias[i];
+    for (int64_t i = 0; i < cols; ++i)
+      wanted[row * cols + i] = (x[row * cols + i] - m.mean) * rstds.back() * weight[i] + bias[i];
   }
   expectNear(y, wanted);
   expectNear(mean, means);
@@ -46,9 +51,11 @@ TEST(LayerNorm, ShapesAxesAndDTypes) {
 }
 
 TEST(LayerNorm, FarFromZero) {
-  TestTensor x(DType::F32, {1, 4}, {10000, 10001, 10002, 10003}), weight(DType::F32, {4}, {1, 1, 1, 1}), bias(DType::F32, {4}, {0, 0, 0, 0});
+  TestTensor x(DType::F32, {1, 4}, {10000, 10001, 10002, 10003}), weight(DType::F32, {4}, {1, 1, 1, 1}),
+      bias(DType::F32, {4}, {0, 0, 0, 0});
   TestTensor y(DType::F32, {1, 4}), mean(DType::F32, {1, 1}), rstd(DType::F32, {1, 1});
-  ASSERT_TRUE(runKernel<"fin.layer_norm">(Attributes().integer(1).real(0), {&x, &weight, &bias}, {&y, &mean, &rstd}).isOk());
+  ASSERT_TRUE(
+      runKernel<"fin.layer_norm">(Attributes().integer(1).real(0), {&x, &weight, &bias}, {&y, &mean, &rstd}).isOk());
   expectNear(y, {-1.3416407865, -0.4472135955, 0.4472135955, 1.3416407865}, 1e-6);
 }
 
@@ -56,7 +63,8 @@ void checkBatchNorm(DType dtype, const Dims &dims) {
   SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << testing::PrintToString(dims));
   int64_t channels = dims[1], spatial = 1;
   for (size_t i = 2; i < dims.size(); ++i) spatial *= dims[i];
-  TestTensor x = TestTensor::random(dtype, dims, 1, 3), weight = TestTensor::random(dtype, {channels}, 2), bias = TestTensor::random(dtype, {channels}, 3);
+  TestTensor x = TestTensor::random(dtype, dims, 1, 3), weight = TestTensor::random(dtype, {channels}, 2),
+             bias = TestTensor::random(dtype, {channels}, 3);
   TestTensor y(dtype, dims), mean(dtype, {channels}), var(dtype, {channels}), inferred(dtype, dims);
   ASSERT_TRUE(runKernel<"fin.batch_norm">(Attributes().real(1e-5), {&x, &weight, &bias}, {&y, &mean, &var}).isOk());
   std::vector<double> wanted(x.count()), means, variances;
@@ -70,7 +78,9 @@ void checkBatchNorm(DType dtype, const Dims &dims) {
   expectNear(y, wanted);
   expectNear(mean, means);
   expectNear(var, variances);
-  ASSERT_TRUE(runKernel<"fin.batch_norm_inference">(Attributes().real(1e-5), {&x, &weight, &bias, &mean, &var}, {&inferred}).isOk());
+  ASSERT_TRUE(
+      runKernel<"fin.batch_norm_inference">(Attributes().real(1e-5), {&x, &weight, &bias, &mean, &var}, {&inferred})
+          .isOk());
   expectNear(inferred, wanted);
 }
 
@@ -87,11 +97,13 @@ TEST(BatchNorm, RanksTwoToFive) {
 }
 
 TEST(BatchNorm, ResultsDoNotDependOnThreads) {
-  TestTensor x = TestTensor::random(DType::F32, {16, 6, 60, 60}, 1), weight = TestTensor::random(DType::F32, {6}, 2), bias = TestTensor::random(DType::F32, {6}, 3);
+  TestTensor x = TestTensor::random(DType::F32, {16, 6, 60, 60}, 1), weight = TestTensor::random(DType::F32, {6}, 2),
+             bias = TestTensor::random(DType::F32, {6}, 3);
   std::vector<TestTensor> results;
   for (int threads : {1, 4}) {
     TestTensor y(DType::F32, x.dims), mean(DType::F32, {6}), var(DType::F32, {6});
-    ASSERT_TRUE(runKernel<"fin.batch_norm">(Attributes().real(1e-5), {&x, &weight, &bias}, {&y, &mean, &var}, threads).isOk());
+    ASSERT_TRUE(
+        runKernel<"fin.batch_norm">(Attributes().real(1e-5), {&x, &weight, &bias}, {&y, &mean, &var}, threads).isOk());
     results.push_back(y);
   }
   EXPECT_EQ(results[0], results[1]);

@@ -19,16 +19,20 @@ template <class F> void forEachWindow(const Case &c, F visit) {
     std::vector<int64_t> window;
     for (int64_t ih = oh * c.sh - c.ph; ih < oh * c.sh - c.ph + c.kh; ++ih)
       for (int64_t iw = ow * c.sw - c.pw; iw < ow * c.sw - c.pw + c.kw; ++iw)
-        if (ih >= 0 && ih < c.height && iw >= 0 && iw < c.width) window.push_back((plane * c.height + ih) * c.width + iw);
+        if (ih >= 0 && ih < c.height && iw >= 0 && iw < c.width)
+          window.push_back((plane * c.height + ih) * c.width + iw);
     visit(i, window);
   }
 }
 
 void check(const Case &c, DType dtype, TestTensor x) {
-  SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << c.height << "x" << c.width << " kernel " << c.kh << "x" << c.kw << " strides " << c.sh << c.sw);
+  SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << c.height << "x" << c.width << " kernel " << c.kh << "x"
+                                  << c.kw << " strides " << c.sh << c.sw);
   Dims outDims{c.images, c.channels, c.outHeight(), c.outWidth()};
-  TestTensor dy = TestTensor::random(dtype, outDims, 2), largest(dtype, outDims), mean(dtype, outDims), dLargest(dtype, x.dims), dMean(dtype, x.dims);
-  std::vector<double> wantedLargest(dy.count()), wantedMean(dy.count()), wantedDLargest(x.count()), wantedDMean(x.count());
+  TestTensor dy = TestTensor::random(dtype, outDims, 2), largest(dtype, outDims), mean(dtype, outDims),
+             dLargest(dtype, x.dims), dMean(dtype, x.dims);
+  std::vector<double> wantedLargest(dy.count()), wantedMean(dy.count()), wantedDLargest(x.count()),
+      wantedDMean(x.count());
   forEachWindow(c, [&](int64_t i, const std::vector<int64_t> &window) {
     int64_t best = window[0];
     double sum = 0;
@@ -54,13 +58,15 @@ void check(const Case &c, DType dtype, TestTensor x) {
 }
 
 const Case kCases[] = {
-    {3, 5, 28, 28, 2, 2, 2, 2}, {2, 3, 9, 7, 2, 2, 2, 2}, {2, 3, 9, 12, 3, 3, 2, 2, 1, 1}, {2, 2, 7, 8, 3, 2, 1, 1, 1, 1},
-    {1, 1, 5, 5, 5, 5, 1, 1},   {1, 2, 6, 6, 1, 1, 2, 3}, {40, 16, 8, 8, 2, 2, 2, 2},      {0, 3, 4, 4, 2, 2, 2, 2},
+    {3, 5, 28, 28, 2, 2, 2, 2},     {2, 3, 9, 7, 2, 2, 2, 2}, {2, 3, 9, 12, 3, 3, 2, 2, 1, 1},
+    {2, 2, 7, 8, 3, 2, 1, 1, 1, 1}, {1, 1, 5, 5, 5, 5, 1, 1}, {1, 2, 6, 6, 1, 1, 2, 3},
+    {40, 16, 8, 8, 2, 2, 2, 2},     {0, 3, 4, 4, 2, 2, 2, 2},
 };
 
 TEST(Pool, ForwardAndGradients) {
   for (DType dtype : kFloatDTypes)
-    for (const Case &c : kCases) check(c, dtype, TestTensor::random(dtype, {c.images, c.channels, c.height, c.width}, 1));
+    for (const Case &c : kCases)
+      check(c, dtype, TestTensor::random(dtype, {c.images, c.channels, c.height, c.width}, 1));
 }
 
 TEST(Pool, TiesGoToTheFirst) {
@@ -77,7 +83,8 @@ TEST(Pool, NaNPropagatesAndPaddingNeverWins) {
     for (const Case &c : kCases) {
       if (c.images == 0) continue;
       TestTensor x(dtype, {c.images, c.channels, c.height, c.width});
-      for (int64_t i = 0; i < x.count(); ++i) x.set(i, i % 11 == 3 ? NAN : i % 13 == 5 ? -INFINITY : -1.0 - static_cast<double>(i % 4));
+      for (int64_t i = 0; i < x.count(); ++i)
+        x.set(i, i % 11 == 3 ? NAN : i % 13 == 5 ? -INFINITY : -1.0 - static_cast<double>(i % 4));
       TestTensor largest(dtype, {c.images, c.channels, c.outHeight(), c.outWidth()}), dx(dtype, x.dims);
       TestTensor dy(dtype, largest.dims, std::vector<double>(largest.count(), 1));
       std::vector<double> wanted(largest.count()), wantedDx(x.count());
@@ -91,7 +98,8 @@ TEST(Pool, NaNPropagatesAndPaddingNeverWins) {
       ASSERT_TRUE(runKernel<"fin.max_pool2d">(c.windows(), {&x}, {&largest}).isOk());
       ASSERT_TRUE(runKernel<"fin.max_pool2d_grad">(c.windows(), {&x, &dy}, {&dx}).isOk());
       for (int64_t i = 0; i < largest.count(); ++i)
-        ASSERT_TRUE(largest[i] == wanted[i] || (std::isnan(largest[i]) && std::isnan(wanted[i]))) << i << " is " << largest[i] << ", wanted " << wanted[i];
+        ASSERT_TRUE(largest[i] == wanted[i] || (std::isnan(largest[i]) && std::isnan(wanted[i])))
+            << i << " is " << largest[i] << ", wanted " << wanted[i];
       expectNear(dx, wantedDx);
     }
 }

@@ -29,14 +29,17 @@ public:
   static TestTensor labels(Dims dims, const std::vector<int64_t> &values, DType dtype = DType::I64) {
     TestTensor tensor(dtype, std::move(dims));
     for (int64_t i = 0; i < tensor.count(); ++i)
-      dtype == DType::I64 ? (void)(tensor.arg().as<int64_t>()[i] = values[i]) : (void)(tensor.arg().as<int32_t>()[i] = static_cast<int32_t>(values[i]));
+      dtype == DType::I64 ? (void)(tensor.arg().as<int64_t>()[i] = values[i])
+                          : (void)(tensor.arg().as<int32_t>()[i] = static_cast<int32_t>(values[i]));
     return tensor;
   }
 
   int64_t count() const { return std::accumulate(dims.begin(), dims.end(), int64_t(1), std::multiplies<>()); }
   TensorArg arg() { return {bytes.data(), dtype, dims}; }
   double operator[](int64_t i) const {
-    return visitFloat(dtype, [&](auto tag) -> double { return load(reinterpret_cast<const ElementOf<decltype(tag)> *>(bytes.data())[i]); });
+    return visitFloat(dtype, [&](auto tag) -> double {
+      return load(reinterpret_cast<const ElementOf<decltype(tag)> *>(bytes.data())[i]);
+    });
   }
   void set(int64_t i, double value) {
     (void)visitFloat(dtype, [&](auto tag) {
@@ -45,7 +48,9 @@ public:
       return true;
     });
   }
-  bool operator==(const TestTensor &other) const { return dtype == other.dtype && dims == other.dims && bytes == other.bytes; }
+  bool operator==(const TestTensor &other) const {
+    return dtype == other.dtype && dims == other.dims && bytes == other.bytes;
+  }
 
   DType dtype;
   Dims dims;
@@ -63,7 +68,8 @@ struct Attributes {
 
 /// Runs a kernel on a pool of `threads`.
 template <OpName name>
-Status runKernel(const Attributes &attributes, std::vector<TestTensor *> inputs, std::vector<TestTensor *> outputs, int threads = 3) {
+Status runKernel(const Attributes &attributes, std::vector<TestTensor *> inputs, std::vector<TestTensor *> outputs,
+                 int threads = 3) {
   ThreadPool pool(threads);
   std::vector<TensorArg> in, out;
   for (TestTensor *tensor : inputs) in.push_back(tensor->arg());
@@ -74,22 +80,32 @@ Status runKernel(const Attributes &attributes, std::vector<TestTensor *> inputs,
 /// The relative error a result of this dtype may have, for sums of some hundred terms.
 inline double toleranceOf(DType dtype) {
   switch (dtype) {
-  case DType::F64: return 1e-12;
-  case DType::F32: return 2e-5;
-  case DType::F16: return 2e-3;
-  default: return 1.6e-2;
+  case DType::F64:
+    return 1e-12;
+  case DType::F32:
+    return 2e-5;
+  case DType::F16:
+    return 2e-3;
+  default:
+    return 1.6e-2;
   }
 }
 
 inline void expectNear(const TestTensor &found, const std::vector<double> &wanted, double tolerance) {
   ASSERT_EQ(found.count(), static_cast<int64_t>(wanted.size()));
   for (int64_t i = 0; i < found.count(); ++i) {
-    if (std::isnan(wanted[i])) ASSERT_TRUE(std::isnan(found[i])) << "element " << i << " is " << found[i] << ", wanted nan";
-    else ASSERT_LE(std::abs(found[i] - wanted[i]), tolerance * std::max(1.0, std::abs(wanted[i]))) << "element " << i << " is " << found[i] << ", wanted " << wanted[i];
+    if (std::isnan(wanted[i]))
+      ASSERT_TRUE(std::isnan(found[i])) << "element " << i << " is " << found[i] << ", wanted nan";
+    else
+      ASSERT_LE(std::abs(found[i] - wanted[i]), tolerance * std::max(1.0, std::abs(wanted[i])))
+          << "element " << i << " is " << found[i] << ", wanted " << wanted[i];
   }
-  for (size_t i = found.count() * sizeOf(found.dtype); i < found.bytes.size(); ++i) ASSERT_EQ(found.bytes[i], 0x7f) << "written past the end";
+  for (size_t i = found.count() * sizeOf(found.dtype); i < found.bytes.size(); ++i)
+    ASSERT_EQ(found.bytes[i], 0x7f) << "written past the end";
 }
-inline void expectNear(const TestTensor &found, const std::vector<double> &wanted) { expectNear(found, wanted, toleranceOf(found.dtype)); }
+inline void expectNear(const TestTensor &found, const std::vector<double> &wanted) {
+  expectNear(found, wanted, toleranceOf(found.dtype));
+}
 
 inline constexpr DType kFloatDTypes[] = {DType::F32, DType::F64, DType::BF16, DType::F16};
 
