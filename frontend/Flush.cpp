@@ -17,6 +17,9 @@ struct Service {
   Words prefix;
   Stats stats;
   std::deque<std::string> history;
+  // Threads that are running code without the host's lock, and what they may still read though its value moved away.
+  int running = 0;
+  std::vector<BufferRef> retired;
 };
 Service &service() {
   static Service state;
@@ -75,7 +78,9 @@ public:
     double before = microsecondsSince(start);
     for (auto &[slot, value] : live) value->state = ValueState::Running;
     Status status;
+    ++service().running;
     runUnlocked([&] { status = executable->run(inputs, outputs); });
+    if (--service().running == 0) service().retired.clear();
     auto after = Clock::now();
     if (!status.isOk()) return fail(status, kindOf(status.code()));
     bind();
@@ -112,7 +117,8 @@ private:
 
   void compileNew(ExecutionCache &cache) {
     Backend *interpreter = findBackend("interpreter").value();
-    bool now = config::deterministic() && &backend() != interpreter;
+    bool isRemote = !backend().device().isHostAccessible(); // where the interpreter has no access
+    bool now = (config::deterministic() || isRemote) && &backend() != interpreter;
     auto compiled = compileTrace(recorder.trace(), liveSlots, now ? backend() : *interpreter, {true, now});
     throwIfError(compiled.status());
     executable = compiled.value();
@@ -133,8 +139,35 @@ private:
   }
 
   void inputPointers() {
-    for (const TraceInput &input : recorder.inputs)
-      inputs.push_back(input.value ? input.value->buffer->data() : recorder.scalarPool.data() + input.scalarAt);
+    Device &device = backend().device();
+    std::byte *pool = scalarAddress(device);
+    for (const TraceInput &input : recorder.inputs) {
+      if (input.value && &input.value->buffer->device() != &device) moveTo(device, *input.value);
+      inputs.push_back(input.value ? input.value->buffer->data() : pool + input.scalarAt * sizeof(int64_t));
+    }
+  }
+
+  /// Where the device finds the runtime scalars.
+  std::byte *scalarAddress(Device &device) {
+    if (device.isHostAccessible()) return reinterpret_cast<std::byte *>(recorder.scalarPool.data());
+    size_t bytes = recorder.scalarPool.size() * sizeof(int64_t);
+    scalarBuffer = allocate(device, bytes);
+    throwIfError(device.copyFromHost(*scalarBuffer.get(), recorder.scalarPool.data(), bytes));
+    return static_cast<std::byte *>(scalarBuffer->data());
+  }
+
+  /// A value made on another device stays where it is used.
+  static void moveTo(Device &device, Value &value) {
+    BufferRef buffer = allocate(device, value.bytes());
+    throwIfError(copyBetween(*value.buffer.get(), *buffer.get(), value.bytes()));
+    std::swap(value.buffer, buffer);
+    if (service().running) service().retired.push_back(std::move(buffer));
+  }
+
+  static BufferRef allocate(Device &device, size_t bytes) {
+    StatusOr<BufferRef> buffer = device.allocate(bytes);
+    throwIfError(buffer.status());
+    return std::move(buffer.value());
   }
 
   /// How many references to an input's value are this trace's own: its place as input, and as what a rebound cell
@@ -164,9 +197,7 @@ private:
       if (donor[i] >= 0 && wanted) {
         buffer = recorder.inputs[donor[i]].value->buffer;
       } else {
-        auto fresh = backend().device().allocate(executable->outputs[i].bytes());
-        throwIfError(fresh.status());
-        buffer = std::move(fresh.value());
+        buffer = allocate(backend().device(), executable->outputs[i].bytes());
       }
       outputs.push_back(buffer->data());
       buffers.push_back(std::move(buffer));
@@ -177,10 +208,10 @@ private:
   void bindScalars() {
     for (auto &[slot, value] : scalars) {
       auto input = llvm::find_if(recorder.inputs, [&](const TraceInput &input) { return input.slot == slot; });
-      auto buffer = backend().device().allocate(input->scalarBytes);
-      throwIfError(buffer.status());
-      std::memcpy(buffer.value()->data(), recorder.scalarPool.data() + input->scalarAt, input->scalarBytes);
-      makeReady(*value, std::move(buffer.value()));
+      Device &device = backend().device();
+      BufferRef buffer = allocate(device, input->scalarBytes);
+      throwIfError(device.copyFromHost(*buffer.get(), recorder.scalarPool.data() + input->scalarAt, input->scalarBytes));
+      makeReady(*value, std::move(buffer));
     }
   }
 
@@ -240,6 +271,7 @@ private:
   std::vector<uint32_t> liveSlots, own;
   std::vector<void *> inputs, outputs;
   std::vector<BufferRef> buffers;
+  BufferRef scalarBuffer; // on devices that cannot read the pool
   std::shared_ptr<CacheEntry> entry;
   std::shared_ptr<Executable> executable;
   size_t nextInput = 0;

@@ -200,6 +200,15 @@ Status Device::copyFromHost(Buffer &buffer, const void *host, size_t bytes) {
   return Status::ok();
 }
 
+Status copyBetween(const Buffer &from, Buffer &to, size_t bytes) {
+  if (from.device().isHostAccessible()) return to.device().copyFromHost(to, from.data(), bytes);
+  if (to.device().isHostAccessible()) return from.device().copyToHost(to.data(), from, bytes);
+  StatusOr<BufferRef> staging = Device::cpu().allocate(bytes);
+  if (!staging.isOk()) return staging.status();
+  TINYFIN_RETURN_IF_ERROR(from.device().copyToHost(staging.value()->data(), from, bytes));
+  return to.device().copyFromHost(to, staging.value()->data(), bytes);
+}
+
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;

@@ -72,11 +72,16 @@ struct MemoryStats {
 /// The bytes of a dense tensor; OutOfMemory if they overflow, InvalidArgument if a dimension is negative.
 StatusOr<size_t> byteSize(std::span<const int64_t> dims, DType dtype);
 
+/// Copies between buffers of any two devices, through the host unless one of them is its memory.
+Status copyBetween(const Buffer &from, Buffer &to, size_t bytes);
+
 /// Where memory lives. Freed blocks are kept by size class and reused; the pool's bytes are bounded by TINYFIN_POOL_BYTES.
 class Device {
 public:
   virtual ~Device();
   virtual const char *name() const = 0;
+  /// Whether Buffer::data() may be dereferenced by the host; if not, data goes through the copies below.
+  virtual bool isHostAccessible() const { return true; }
   /// A block of at least `bytes` (0 gives a valid empty buffer); OutOfMemory names the bytes asked for.
   StatusOr<BufferRef> allocate(size_t bytes);
   /// Memory owned elsewhere (NumPy, DLPack, a mapped file); `release` is called when the last reference goes.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NumPy in and out. Import copies unless the caller promises that nobody writes; export is a read-only snapshot that
 // shares memory and holds a reference.
+#include "frontend/Flush.h"
 #include "python/bindings/Bindings.h"
 #include <pybind11/numpy.h>
 
@@ -38,37 +39,47 @@ Tensor fromArray(py::array array, bool copy) {
   // The array itself when it is row-major already; else NumPy makes a copy that is.
   py::array dense = py::array::ensure(array, py::array::c_style);
   size_t bytes = static_cast<size_t>(dense.nbytes());
-  Device &device = Device::cpu();
   bool aligned = reinterpret_cast<uintptr_t>(dense.data()) % 64 == 0;
   if (!copy && aligned) {
     auto *owner = new py::array(dense);
-    return makeTensor({readyValue(spec, device.adoptForeign(const_cast<void *>(dense.data()), bytes,
+    return makeTensor({readyValue(spec, Device::cpu().adoptForeign(const_cast<void *>(dense.data()), bytes,
                                                             [owner] {
                                                               py::gil_scoped_acquire lock;
                                                               delete owner;
                                                             })),
                        {}});
   }
+  Device &device = flush::backend().device();
   StatusOr<BufferRef> buffer = device.allocate(bytes);
   throwIfError(buffer.status());
-  if (bytes) std::memcpy(buffer.value()->data(), dense.data(), bytes);
+  throwIfError(device.copyFromHost(*buffer.value().get(), dense.data(), bytes));
   return makeTensor({readyValue(spec, buffer.value()), {}});
+}
+
+/// The value's bytes where NumPy can read them: its own buffer, or a copy from its device.
+BufferRef onHost(const Value &value) {
+  Device &device = value.buffer->device();
+  if (device.isHostAccessible()) return value.buffer;
+  StatusOr<BufferRef> copy = Device::cpu().allocate(value.bytes());
+  throwIfError(copy.status());
+  throwIfError(device.copyToHost(copy.value()->data(), *value.buffer.get(), value.bytes()));
+  return copy.value();
 }
 
 py::array toArray(const Tensor &tensor) {
   ValueRef value = observed(tensor, "numpy()");
   std::vector<py::ssize_t> shape;
   for (Dim dim : value->spec.dims) shape.push_back(extentOf(dim));
-  auto *owner = new BufferRef(value->buffer);
+  auto *owner = new BufferRef(onHost(*value));
   py::capsule base(owner, [](void *pointer) { delete static_cast<BufferRef *>(pointer); });
-  py::array array(numpyDType(value->spec.dtype), shape, value->buffer->data(), base);
+  py::array array(numpyDType(value->spec.dtype), shape, (*owner)->data(), base);
   array.attr("setflags")(py::arg("write") = false);
   return array;
 }
 
 template <class T> T elementAs(const Value &value) {
   T element;
-  std::memcpy(&element, value.buffer->data(), sizeof(T));
+  throwIfError(value.buffer->device().copyToHost(&element, *value.buffer.get(), sizeof(T)));
   return element;
 }
 
