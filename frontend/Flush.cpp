@@ -51,6 +51,7 @@ Backend &backend() {
   choose(named || findBackend(config::backend()).isOk() ? config::backend() : "interpreter");
   return *service().backend;
 }
+Device &device() { return backend().device(); }
 void setBackend(const std::string &name) { choose(name); }
 std::span<const int64_t> keyPrefix() { return backend(), service().prefix; }
 Stats stats() { return service().stats; }

@@ -9,6 +9,7 @@
 
 namespace tinyfin {
 class Backend;
+class Device;
 class Recorder;
 
 namespace flush {
@@ -17,6 +18,8 @@ namespace flush {
 std::span<const int64_t> keyPrefix();
 /// The backend of TINYFIN_BACKEND, probed once; throws UserError with the reason where it cannot be used.
 Backend &backend();
+/// Where new tensors are made: the backend's device.
+Device &device();
 /// Chooses another backend for what is recorded from now on.
 void setBackend(const std::string &name);
 

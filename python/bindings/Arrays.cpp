@@ -49,7 +49,7 @@ Tensor fromArray(py::array array, bool copy) {
                                                             })),
                        {}});
   }
-  Device &device = flush::backend().device();
+  Device &device = flush::device();
   StatusOr<BufferRef> buffer = device.allocate(bytes);
   throwIfError(buffer.status());
   throwIfError(device.copyFromHost(*buffer.value().get(), dense.data(), bytes));
