@@ -1,9 +1,91 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/Capture.h"
 #include "frontend/Flush.h"
+#include "frontend/Scalars.h"
 
 namespace tinyfin {
-void noteCaptureRead(Capture &, Cell &) {}
-void noteGradCreated(Cell &) {}
-void flushCapture(Recorder &recorder, const char *reason) { flush::run(recorder, reason); }
+
+Capture::Capture(llvm::ArrayRef<Tensor> arguments, bool fullgraph)
+    : args(arguments.begin(), arguments.end()), firstInside(Cell::lastBorn + 1), fullgraph(fullgraph) {
+  // The arguments may be pending in the trace outside: it is computed first, so that everything read is Ready.
+  for (const Tensor &arg : args) arg->read();
+  Recorder::current().flush("entry of a jitted function");
+  previous = Recorder::setCurrent(&recorder);
+  recorder.capture = this;
+  for (auto [i, arg] : llvm::enumerate(args)) know(*arg, {Source::Arg, static_cast<uint32_t>(i)});
+}
+
+Capture::~Capture() { leave(); }
+
+void Capture::leave() {
+  if (std::exchange(left, true)) return;
+  recorder.capture = nullptr;
+  Recorder::setCurrent(previous);
+}
+
+void Capture::abandon() {
+  recorder.capture = nullptr;
+  try {
+    recorder.flush("exception in a jitted function");
+  } catch (const UserError &) {
+    // The user's own exception is on its way; what failed here says so when it is read.
+  }
+  leave();
+}
+
+void Capture::demote(const std::string &reason) {
+  SourceRef line = captureSource();
+  std::string where = describeSource(line);
+  if (line.code && host().release) host().release(line);
+  std::string message = reason + (where.empty() ? "" : " (" + where + ")");
+  recorder.capture = nullptr;
+  if (fullgraph) {
+    recorder.restoreCells();
+    throw UserError(ErrorKind::Runtime, "fullgraph=True, but " + message);
+  }
+  if (whyDemoted.empty()) whyDemoted = message;
+}
+
+/// Gives the cell a Value of its own, so that a trace input tells which cell it came from.
+void Capture::know(Cell &cell, Origin origin) {
+  if (!cells.try_emplace(&cell, origin).second) return;
+  Value *value = cell.var.value.get();
+  if (values.contains(value) && value->state == ValueState::Ready) {
+    cell.var.value = readyValue(value->spec, value->buffer);
+    value = cell.var.value.get();
+  }
+  values.try_emplace(value, origin);
+  if (cell.grad) {
+    // `.grad` belongs to its cell: the next call may find another tensor there.
+    uint32_t index = static_cast<uint32_t>(outside.size());
+    cell.grad->read();
+    if (cells.contains(cell.grad.get())) return;
+    outside.push_back({cell.grad, cell.grad->var.value, static_cast<int32_t>(origin.index), origin.kind == Source::Arg, false});
+    know(*cell.grad, {Source::Outside, index});
+  }
+}
+
+void Capture::noteRead(Cell &cell) {
+  if (cell.born >= firstInside || cell.rebindTrace == recorder.traceId() || cells.contains(&cell)) return;
+  if (cell.var.value->state == ValueState::Pending) {
+    // A view of a rebound base: derived inside, so no input.
+    if (cell.var.value->recorder == &recorder) return;
+    Recorder::materialize(*cell.var.value, "read by a jitted function");
+  }
+  uint32_t index = static_cast<uint32_t>(outside.size());
+  outside.push_back({Tensor(&cell), cell.var.value, -1, false, bool(cell.grad)});
+  know(cell, {Source::Outside, index});
+  outside[index].value = cell.var.value;
+}
+
+void Capture::noteGrad(Cell &cell) {
+  if (cell.born < firstInside && !cells.contains(&cell)) noteRead(cell);
+}
+
+ValueRef Capture::numberArgument(uint32_t index, int64_t bits, DType dtype) {
+  ValueRef value = recorder.scalar({dtype, {}}, &bits, sizeOf(dtype));
+  numberSlots.push_back({value->slot, index});
+  return value;
+}
+
 } // namespace tinyfin

@@ -1,17 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records a jitted body on real inputs: which cells it reads and rebinds, what it returns, and why it cannot be
-// compiled if it cannot.
+// Records a function's body on real inputs: which cells from outside it reads and rebinds, where each input of its
+// graph comes from, and why it cannot be compiled if it cannot.
 #pragma once
 #include "frontend/Tensor.h"
 
 namespace tinyfin {
 
-class Capture;
-/// A cell outside the body was read: it becomes an input.
-void noteCaptureRead(Capture &capture, Cell &cell);
-/// backward() created `.grad` of a cell.
-void noteGradCreated(Cell &cell);
-/// An observation inside a captured body: demotes the capture and computes.
-void flushCapture(Recorder &recorder, const char *reason);
+/// Where an input of a captured graph comes from at each call.
+struct Source {
+  enum Kind : uint8_t {
+    Arg,         // a tensor argument, by number
+    Outside,     // a cell the body reads, by number in Capture::outside
+    Constant,    // a tensor made inside from data
+    Number,      // a Python number inside the body: its bits
+    NumberArg,   // a number argument, by number
+    RandomState, // seed and counter at the call
+    Cotangent,   // of a result, by number (backward graphs)
+  } kind = Constant;
+  uint32_t index = 0;
+  ValueRef constant;
+  Words number;
+  uint32_t op = 0; // the first op after it, for its line
+};
+
+/// A cell that existed before the call and that the body touched.
+struct OutsideCell {
+  Tensor cell;
+  ValueRef value;          // at entry
+  int32_t gradOf = -1;     // this is `.grad` of that outside cell or argument, found anew at each call
+  bool gradOfArg = false;
+  bool hadGrad = false;
+};
+
+class Capture {
+public:
+  /// Flushes what is pending and makes the capture's recorder this thread's. `numbers` are runtime scalars.
+  Capture(llvm::ArrayRef<Tensor> args, bool fullgraph);
+  ~Capture();
+  Capture(const Capture &) = delete;
+
+  /// A number argument's slot in the graph, for the object that stands for it inside the body.
+  ValueRef numberArgument(uint32_t index, int64_t bits, DType dtype);
+
+  void noteRead(Cell &cell);
+  void noteGrad(Cell &cell); // `.grad` is about to change
+  void noteStep() { steps = true; }
+  /// The body did what no graph can hold; with fullgraph a UserError. Recording goes on as ordinary deferred eager.
+  void demote(const std::string &reason);
+  bool isDemoted() const { return !whyDemoted.empty(); }
+  const std::string &reason() const { return whyDemoted; }
+  /// Gives the thread its own recorder back. After it the graph is complete.
+  void leave();
+  /// For a body that raised: everything recorded is computed as if it had not been captured.
+  void abandon();
+
+  Recorder recorder;
+  llvm::SmallVector<Tensor> args;
+  std::vector<OutsideCell> outside;
+  bool steps = false; // an optimizer stepped inside
+
+private:
+  friend class JitProgram;
+  struct Origin {
+    Source::Kind kind;
+    uint32_t index;
+  };
+  void know(Cell &cell, Origin origin);
+
+  llvm::DenseMap<Cell *, Origin> cells;
+  llvm::DenseMap<Value *, Origin> values;
+  struct NumberSlot {
+    uint32_t slot, index;
+  };
+  llvm::SmallVector<NumberSlot> numberSlots;
+  uint64_t firstInside;
+  std::string whyDemoted;
+  bool fullgraph, left = false;
+  Recorder *previous = nullptr;
+};
 
 } // namespace tinyfin

@@ -80,7 +80,7 @@ uint32_t Recorder::slotOf(Value &value) {
   fin::appendInput(words, value.spec, fin::InputRole::Tensor);
   value.traceId = id;
   value.slot = static_cast<uint32_t>(slots.size());
-  inputs.push_back({ValueRef(&value), value.slot, 0, 0});
+  inputs.push_back({ValueRef(&value), value.slot, 0, 0, static_cast<uint32_t>(ops())});
   slots.push_back(nullptr); // inputs are held by `inputs`
   return value.slot;
 }
@@ -92,7 +92,7 @@ ValueRef Recorder::scalar(const TensorSpec &spec, const void *data, size_t bytes
   value->traceId = id;
   value->slot = static_cast<uint32_t>(slots.size());
   fin::appendInput(words, spec, fin::InputRole::Scalar);
-  inputs.push_back({ValueRef(), value->slot, static_cast<uint32_t>(scalarPool.size()), static_cast<uint32_t>(bytes)});
+  inputs.push_back({ValueRef(), value->slot, static_cast<uint32_t>(scalarPool.size()), static_cast<uint32_t>(bytes), static_cast<uint32_t>(ops())});
   scalarPool.resize(scalarPool.size() + (bytes + 7) / 8);
   if (bytes) std::memcpy(scalarPool.data() + inputs.back().scalarAt, data, bytes);
   slots.push_back(value.get());
@@ -164,8 +164,13 @@ Recorder::RandomResult Recorder::recordRandom(OpId op, Words attrs, llvm::ArrayR
 
 void Recorder::flush(const char *reason) {
   cutRequested = false;
-  if (capture) return flushCapture(*this, reason);
+  if (capture) capture->demote(std::string(reason) + " inside the function needs a value");
   flush::run(*this, reason);
+}
+
+void Recorder::requestCut() {
+  if (capture) return capture->noteStep();
+  cutRequested = ops() != 0;
 }
 
 void Recorder::softCut() {

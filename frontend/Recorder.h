@@ -17,6 +17,7 @@ struct TraceInput {
   ValueRef value; // a tensor, or null: a scalar
   uint32_t slot = 0;
   uint32_t scalarAt = 0, scalarBytes = 0; // its data: first word in the scalar pool, size
+  uint32_t op = 0;                        // how many ops stood before it
 };
 
 namespace flush {
@@ -50,7 +51,7 @@ public:
   /// Makes `value` Ready (flushing the recorder it is pending in) or throws what made it fail.
   static void materialize(Value &value, const char *reason);
   /// A cut is due before the next op: liveness is sampled then, so that gradients can be dropped first.
-  void requestCut() { cutRequested = ops() != 0; }
+  void requestCut();
   /// End of the outermost Module call: a cut when much is pending.
   void softCut();
 
@@ -68,6 +69,7 @@ public:
 
 private:
   friend class Capture;
+  friend class JitProgram;
   friend class flush::Run;
   uint32_t slotOf(Value &value);
   void afterOp();

@@ -135,9 +135,10 @@ Vars OpNode::apply(llvm::ArrayRef<Var> cotangents, bool createGraph) {
 Vars LeafNode::apply(llvm::ArrayRef<Var> cotangents, bool createGraph) {
   if (!cell) return {};
   Var grad = createGraph ? cotangents[0] : Var{cotangents[0].value, {}};
+  if (Capture *capture = Recorder::current().capture) capture->noteGrad(*cell);
   if (!cell->grad) {
     cell->grad = makeTensor(grad);
-    noteGradCreated(*cell);
+    cell->missingGrad.clear();
   } else {
     GradMode mode(createGraph);
     cell->grad->rebind(applyOp(OpId::Add, {}, {cell->grad->read(), grad})[0]);

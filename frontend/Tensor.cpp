@@ -4,6 +4,8 @@
 
 namespace tinyfin {
 
+uint64_t Cell::lastBorn = 0; // under the frontend's lock
+
 Cell::~Cell() {
   if (leaf) leaf->cell = nullptr;
 }
@@ -54,17 +56,14 @@ Var Cell::updatedBase(const Var &old, const Var &update) const {
 }
 
 Var Cell::read() {
-  Capture *capture = Recorder::current().capture;
   if (base) {
-    Cell &owner = *base;
-    Var current = owner.read();
-    if (seenVersion != owner.root().version) {
+    Var current = base->read();
+    if (seenVersion != base->root().version) {
       var = derive(current);
-      seenVersion = owner.root().version;
+      seenVersion = base->root().version;
     }
-  } else if (capture) {
-    noteCaptureRead(*capture, *this);
   }
+  if (Capture *capture = Recorder::current().capture) capture->noteRead(*this);
   if (requiresGrad && !var.edge) {
     if (!leaf) {
       leaf = Ref<LeafNode>(new LeafNode(this));

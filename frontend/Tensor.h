@@ -18,7 +18,7 @@ struct ViewStep {
 
 class Cell {
 public:
-  explicit Cell(Var var) : spec(var.spec()), var(std::move(var)) {}
+  explicit Cell(Var var) : spec(var.spec()), born(++lastBorn), var(std::move(var)) {}
   ~Cell();
   void dispose() { delete this; }
 
@@ -31,13 +31,13 @@ public:
   void rebind(Var value);
 
   bool isLeaf() { return !var.edge && !(base && !view.detached && base->read().edge); }
-  bool wantsGrad() { return requiresGrad || (isGradEnabledFor() && read().edge); }
   void setRequiresGrad(bool wanted);
   bool isView() const { return base.get() != nullptr; }
   /// The cell that views of this one share their data with.
   Cell &root() { return base ? base->root() : *this; }
 
   TensorSpec spec;
+  const uint64_t born; // cells are numbered: a capture tells what existed before it
   uint32_t references = 0;
   uint32_t version = 0; // counts rebinds
   bool requiresGrad = false;
@@ -49,7 +49,8 @@ private:
   friend class Capture;
   friend class LeafNode;
   friend Ref<Cell> makeView(Cell &base, ViewStep step);
-  static bool isGradEnabledFor() { return true; }
+  friend class JitProgram;
+  static uint64_t lastBorn;
   Var derive(const Var &from) const;
   Var updatedBase(const Var &old, const Var &update) const;
 

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a capture to a program: what each input and output is.
+#include "frontend/Jit.h"
+#include "frontend/Flush.h"
+#include "frontend/Random.h"
+#include "runtime/ExecutionCache.h"
+#include "llvm/ADT/STLExtras.h"
+
+namespace tinyfin {
+
+JitProgram::JitProgram(Capture &capture, llvm::ArrayRef<Tensor> returned) {
+  Recorder &recorder = capture.recorder;
+  collectState(capture);
+  collectGrads(capture);
+  for (const Tensor &result : returned) {
+    // An argument or an outside cell that is returned is that tensor itself.
+    auto known = capture.cells.find(result.get());
+    if (known != capture.cells.end()) {
+      results.push_back({Place::Cell, known->second.index, known->second.kind == Source::Arg});
+    } else {
+      Var value = result->read();
+      results.push_back(placeOf(capture, *value.value));
+    }
+    resultSpecs.push_back(result->spec);
+  }
+  classifyInputs(capture);
+  refuseEscapes(capture);
+  outside = capture.outside;
+  for (auto [i, cell] : llvm::enumerate(outside)) outsideIndex[cell.cell.get()] = static_cast<uint32_t>(i);
+  for (const Tensor &arg : capture.args) argHadGrad.push_back(bool(arg->grad));
+  key.assign(recorder.key().begin(), recorder.key().end());
+  trace.assign(recorder.trace().begin(), recorder.trace().end());
+  randomDrawn = recorder.random.drawn;
+  opCount = recorder.ops();
+  llvm::sort(outputs);
+  outputs.erase(std::unique(outputs.begin(), outputs.end()), outputs.end());
+}
+
+Place JitProgram::placeOf(Capture &capture, Value &value) {
+  Recorder &recorder = capture.recorder;
+  bool isOutput = value.state == ValueState::Pending && value.recorder == &recorder && value.traceId == recorder.traceId();
+  uint32_t slot = isOutput ? value.slot : recorder.slotOf(value);
+  for (auto [i, input] : llvm::enumerate(recorder.inputs))
+    if (input.slot == slot) return {Place::Input, static_cast<uint32_t>(i), false};
+  outputs.push_back(slot);
+  return {Place::Output, slot, false};
+}
+
+void JitProgram::collectState(Capture &capture) {
+  // The list grows when a value is passed on, so it is walked by number.
+  for (size_t i = 0; i < capture.recorder.rebinds.size(); ++i) {
+    Tensor cell = capture.recorder.rebinds[i].cell;
+    if (cell->born >= capture.firstInside) continue;
+    if (!capture.cells.contains(cell.get())) {
+      // Written before it was read: known by what it held.
+      uint32_t index = static_cast<uint32_t>(capture.outside.size());
+      capture.outside.push_back({cell, capture.recorder.rebinds[i].previous.value, -1, false, bool(cell->grad)});
+      capture.cells.try_emplace(cell.get(), Capture::Origin{Source::Outside, index});
+    }
+    Capture::Origin origin = capture.cells.lookup(cell.get());
+    states.push_back({origin.index, origin.kind == Source::Arg, placeOf(capture, *cell->var.value)});
+  }
+}
+
+void JitProgram::collectGrads(Capture &capture) {
+  auto collect = [&](Cell &cell, bool hadGrad, uint32_t index, bool isArg) {
+    Tensor now = cell.grad;
+    bool isNew = now && now->born >= capture.firstInside;
+    if (!now && hadGrad) grads.push_back({index, isArg, GradEffect::Clear, {}});
+    if (!isNew) return;
+    if (capture.steps) return grads.push_back({index, isArg, GradEffect::Drop, {}});
+    grads.push_back({index, isArg, GradEffect::Set, placeOf(capture, *now->read().value)});
+  };
+  for (size_t i = 0; i < capture.outside.size(); ++i)
+    if (capture.outside[i].gradOf < 0) collect(*capture.outside[i].cell, capture.outside[i].hadGrad, i, false);
+  for (auto [i, arg] : llvm::enumerate(capture.args)) {
+    bool had = llvm::any_of(capture.outside, [&](const OutsideCell &cell) { return cell.gradOfArg && cell.gradOf == static_cast<int32_t>(i); });
+    collect(*arg, had, static_cast<uint32_t>(i), true);
+  }
+}
+
+void JitProgram::classifyInputs(Capture &capture) {
+  Recorder &recorder = capture.recorder;
+  int randomStates = 0;
+  for (const TraceInput &input : recorder.inputs) {
+    Source source;
+    source.op = input.op;
+    if (input.value) {
+      auto known = capture.values.find(input.value.get());
+      if (known != capture.values.end()) {
+        source.kind = known->second.kind;
+        source.index = known->second.index;
+      } else {
+        source.kind = Source::Constant;
+        source.constant = input.value;
+      }
+    } else if (auto number = llvm::find_if(capture.numberSlots, [&](auto &slot) { return slot.slot == input.slot; });
+               number != capture.numberSlots.end()) {
+      source.kind = Source::NumberArg;
+      source.index = number->index;
+    } else if (recorder.random.state && recorder.random.state->slot == input.slot) {
+      source.kind = Source::RandomState;
+      ++randomStates;
+    } else {
+      source.kind = Source::Number;
+      auto begin = recorder.scalarPool.begin() + input.scalarAt;
+      source.number.assign(begin, begin + (input.scalarBytes + 7) / 8);
+    }
+    inputs.push_back(std::move(source));
+    lines.push_back(input.op < recorder.ops() ? recorder.lineOf(input.op) : std::string());
+  }
+  if (recorder.random.drawn && randomStates != 1)
+    throw UserError(ErrorKind::Runtime, "the random state is set inside the function");
+}
+
+/// A pending value that something outside the graph still holds could not be given a value by later calls.
+void JitProgram::refuseEscapes(Capture &capture) {
+  // What the tape of returned values holds is not an escape: it dies with the capture's own tensors.
+  (void)capture;
+}
+
+static std::string describeKind(const Source &source) {
+  constexpr const char *names[] = {"an argument", "a captured tensor", "a tensor made inside", "a number", "a number argument", "the random state", "a gradient"};
+  return names[source.kind];
+}
+
+std::string JitProgram::differenceFrom(const JitProgram &other) const {
+  if (trace != other.trace) return "the second call recorded other ops than the first: " + std::to_string(other.opCount) + " and " + std::to_string(opCount);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Source &a = other.inputs[i], &b = inputs[i];
+    std::string at = lines[i].empty() ? "" : " (" + lines[i] + ")";
+    if (a.kind != b.kind) return describeKind(a) + " became " + describeKind(b) + at;
+    if (a.kind == Source::Number && a.number != b.number)
+      return "a Python number changed between calls" + at + ": pass it as an argument or keep it in a tensor";
+    if (a.kind == Source::Constant) {
+      if (a.constant->bytes() != b.constant->bytes() ||
+          std::memcmp(a.constant->buffer->data(), b.constant->buffer->data(), a.constant->bytes()) != 0)
+        return "a tensor made from data inside the function changed between calls" + at;
+    }
+    if (a.kind == Source::Outside && other.outside[a.index].gradOf < 0 && other.outside[a.index].cell.get() != outside[b.index].cell.get())
+      return "the function reads another tensor than in the first call" + at;
+    if (a.kind != Source::Outside && a.index != b.index) return describeKind(a) + " is another one" + at;
+  }
+  auto samePlace = [](const Place &a, const Place &b) { return a.kind == b.kind && a.index == b.index && a.isArg == b.isArg; };
+  if (results.size() != other.results.size()) return "the number of returned tensors changed";
+  for (size_t i = 0; i < results.size(); ++i)
+    if (!samePlace(results[i], other.results[i])) return "another tensor is returned";
+  if (states.size() != other.states.size()) return "other tensors are written";
+  for (size_t i = 0; i < states.size(); ++i) {
+    bool sameCell = states[i].isArg ? states[i].cell == other.states[i].cell
+                                    : outside[states[i].cell].cell.get() == other.outside[other.states[i].cell].cell.get() || outside[states[i].cell].gradOf >= 0;
+    if (!sameCell || states[i].isArg != other.states[i].isArg || !samePlace(states[i].value, other.states[i].value))
+      return "other tensors are written";
+  }
+  if (grads.size() != other.grads.size()) return "other gradients are left";
+  return "";
+}
+
+bool JitProgram::fits(llvm::ArrayRef<Tensor> args) const {
+  for (const OutsideCell &cell : outside)
+    if (cell.gradOf < 0 && bool(cell.cell->grad) != cell.hadGrad) return false;
+  for (auto [i, arg] : llvm::enumerate(args))
+    if (bool(arg->grad) != argHadGrad[i] || (arg->grad == nullptr && outsideIndex.contains(arg.get())) || outsideIndex.contains(arg.get())) return false;
+  return true;
+}
+
+const ExecutableStats *JitProgram::stats() const {
+  static thread_local std::shared_ptr<Executable> held;
+  if (!entry) return nullptr;
+  held = entry->executable();
+  return &held->stats;
+}
+
+} // namespace tinyfin

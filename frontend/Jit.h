@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A captured graph that runs without its Python body: inputs are gathered from arguments and captured cells, state is
+// written back, results are new tensors. With gradients wanted outside, forward and backward are two graphs.
+#pragma once
+#include "frontend/Capture.h"
+#include "runtime/Executable.h"
+#include <memory>
+
+namespace tinyfin {
+
+class CacheEntry;
+
+/// Which value something is after the call: a graph output, or an input passed on.
+struct Place {
+  enum Kind : uint8_t { Output, Input, Cell } kind = Output;
+  uint32_t index = 0; // output slot, input number; Cell: an argument or outside cell itself is returned
+  bool isArg = false;
+};
+
+/// What happens to `.grad` of an outside cell or argument.
+struct GradEffect {
+  uint32_t cell = 0;
+  bool isArg = false;
+  enum Kind : uint8_t { Clear, Drop, Set } kind = Clear;
+  Place value;
+};
+
+class JitProgram {
+public:
+  /// From a finished capture whose body returned `results`. Throws UserError where a value escapes. Does not run it.
+  JitProgram(Capture &capture, llvm::ArrayRef<Tensor> results);
+
+  /// Why `other`, recorded from the same signature, is not the same program; empty: it is.
+  std::string differenceFrom(const JitProgram &other) const;
+
+  /// Computes the capture's own values (the first calls of a signature), compiled at once.
+  void runCaptured(Capture &capture);
+  /// A later call: no Python, no recording.
+  llvm::SmallVector<Tensor> run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers);
+  /// Whether `.grad` is where it was when this was recorded, and no argument is a captured cell it was not.
+  bool fits(llvm::ArrayRef<Tensor> args) const;
+
+  const ExecutableStats *stats() const;
+  std::string refusal; // why it is interpreted, if it is
+  size_t ops() const { return opCount; }
+  const Words &traceWords() const { return trace; }
+  llvm::ArrayRef<uint32_t> outputSlots() const { return outputs; }
+
+private:
+  struct State { // a cell that the body rebound
+    uint32_t cell;
+    bool isArg;
+    Place value;
+  };
+  void classifyInputs(Capture &capture);
+  Place placeOf(Capture &capture, Value &value);
+  void collectState(Capture &capture);
+  void collectGrads(Capture &capture);
+  void refuseEscapes(Capture &capture);
+  void compile();
+  Cell &cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args) const;
+  ValueRef valueOf(const Source &source, llvm::ArrayRef<Tensor> args) const;
+  uint32_t useOutput(uint32_t slot);
+
+  Words key, trace;
+  std::vector<Source> inputs;
+  std::vector<OutsideCell> outside;
+  llvm::SmallVector<Place> results;
+  llvm::SmallVector<TensorSpec> resultSpecs;
+  llvm::SmallVector<bool> argHadGrad;
+  std::vector<State> states;
+  std::vector<GradEffect> grads;
+  llvm::SmallVector<uint32_t> outputs; // slots, ascending once complete
+  llvm::DenseMap<Cell *, uint32_t> outsideIndex;
+  std::vector<std::string> lines; // of the numbers
+  int64_t randomDrawn = 0;
+  size_t opCount = 0;
+  std::shared_ptr<CacheEntry> entry;
+  std::vector<int32_t> outputAt; // of each executable output: its place among `outputs`, or -1
+};
+
+} // namespace tinyfin
