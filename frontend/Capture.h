@@ -3,6 +3,7 @@
 // graph comes from, and why it cannot be compiled if it cannot.
 #pragma once
 #include "frontend/Tensor.h"
+#include "llvm/ADT/DenseMap.h"
 
 namespace tinyfin {
 

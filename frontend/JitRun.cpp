@@ -33,8 +33,16 @@ void JitProgram::compile() {
   }
 }
 
+static void dropGrad(Cell &cell) {
+  cell.grad = Tensor();
+  cell.missingGrad = "the gradient was made and used inside a jitted function; return it to keep it";
+}
+
 void JitProgram::runCaptured(Capture &capture) {
   if (!entry) compile();
+  // What later calls drop is dropped now, before liveness is sampled.
+  for (const GradEffect &effect : grads)
+    if (effect.kind == GradEffect::Drop) dropGrad(cellAt(effect.cell, effect.isArg, capture.args));
   capture.leave();
   capture.recorder.flush("a jitted function's first calls");
 }
@@ -142,11 +150,8 @@ llvm::SmallVector<Tensor> JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::Arr
   }
   for (const GradEffect &effect : grads) {
     Cell &cell = cellAt(effect.cell, effect.isArg, args);
-    cell.grad = effect.kind == GradEffect::Set ? makeTensor({valueAt(effect.value), {}}) : Tensor();
-    cell.missingGrad = effect.kind == GradEffect::Drop
-                           ? "the gradient was made and used inside a jitted function; return it, or call zero_grad() inside "
-                             "and step() outside, to keep it"
-                           : "";
+    if (effect.kind == GradEffect::Drop) dropGrad(cell);
+    else cell.grad = effect.kind == GradEffect::Set ? makeTensor({valueAt(effect.value), {}}) : Tensor();
   }
   return returned;
 }

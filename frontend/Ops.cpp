@@ -162,6 +162,8 @@ Tensor stack(llvm::ArrayRef<Tensor> xs, int64_t axis) {
 
 void copyInto(const Tensor &x, const Operand &value) {
   Var update = asVar(value, x->spec.dtype);
+  // A number becomes an op's result: a cell never holds a runtime scalar itself.
+  if (value.isNumber()) update = filled(update.value, x->spec.dims);
   if (update.spec().dims != x->spec.dims)
     update = applyOp(OpId::Broadcast, shapeAttr(x->spec.dims), {update})[0];
   x->write(update);

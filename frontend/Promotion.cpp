@@ -8,7 +8,7 @@ namespace {
 int categoryOf(DType dtype) { return isFloat(dtype) ? 2 : isInteger(dtype) ? 1 : 0; }
 
 DType numberType(const Operand &operand) {
-  if (operand.slot) return operand.slot->spec.dtype;
+  if (operand.slot) return isFloat(operand.slot->spec.dtype) ? DType::F32 : DType::I64; // as the Python number it stands for
   switch (operand.number.index()) {
   case 0: return DType::Bool;
   case 1: return DType::I64;

@@ -4,7 +4,9 @@
 
 namespace tinyfin {
 
-uint64_t Cell::lastBorn = 0; // under the frontend's lock
+// Under the frontend's lock.
+uint64_t Cell::lastBorn = 0;
+uint64_t Cell::flagChanges = 0;
 
 Cell::~Cell() {
   if (leaf) leaf->cell = nullptr;
@@ -56,6 +58,7 @@ Var Cell::updatedBase(const Var &old, const Var &update) const {
 }
 
 Var Cell::read() {
+  wasRead = true;
   if (base) {
     Var current = base->read();
     if (seenVersion != base->root().version) {
@@ -103,7 +106,9 @@ void Cell::setRequiresGrad(bool wanted) {
     throw UserError(ErrorKind::Runtime, std::string("only floating point tensors can require grad, not ") + nameOf(spec.dtype));
   if (!wanted && var.edge)
     throw UserError(ErrorKind::Runtime, "requires_grad can only be cleared on a leaf; use detach()");
-  if (!var.edge) requiresGrad = wanted;
+  if (var.edge || requiresGrad == wanted) return;
+  requiresGrad = wanted;
+  flagChanges += wasRead;
 }
 
 Tensor makeView(Cell &base, ViewStep step) {

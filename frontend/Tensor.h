@@ -36,11 +36,13 @@ public:
   /// The cell that views of this one share their data with.
   Cell &root() { return base ? base->root() : *this; }
 
+  static uint64_t flagChanges; // how often requires_grad of a tensor in use changed
   TensorSpec spec;
   const uint64_t born; // cells are numbered: a capture tells what existed before it
   uint32_t references = 0;
   uint32_t version = 0; // counts rebinds
   bool requiresGrad = false;
+  bool wasRead = false;
   Ref<Cell> grad;
   std::string missingGrad; // why `.grad` is absent, for the reader of it
 

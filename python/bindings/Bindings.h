@@ -30,7 +30,12 @@ void addShapeMethods(py::module_ &module);
 void addRawOps(py::module_ &module);
 void addCreation(py::module_ &module);
 void addRuntime(py::module_ &module);
+void addJit(py::module_ &module);
 void installHost(py::module_ &module);
+/// The stand-in for a number argument inside a jitted body.
+bool toNumberArgument(PyObject *object, Operand &operand);
+/// Counts changes that can make Python bodies record something else: module attributes, requires_grad.
+uint64_t jitEpoch();
 DType dtypeOfObject(py::handle object);
 py::object objectOfDType(DType dtype);
 

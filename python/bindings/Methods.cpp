@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tensor's properties, arithmetic methods, reductions and autograd.
+#include "frontend/Capture.h"
 #include "python/bindings/Bindings.h"
 #include <pybind11/stl.h>
 
@@ -59,6 +60,8 @@ void addAutograd() {
   property("grad",
            [](const Tensor &x) -> py::object { return x->grad ? py::cast(x->grad) : py::none(); },
            [](const Tensor &x, py::object grad) {
+             if (Capture *capture = Recorder::current().capture) capture->noteGrad(*x);
+             x->missingGrad.clear();
              if (grad.is_none()) return void(x->grad = Tensor());
              if (!isTensor(grad.ptr()) || !(cellOf(grad.ptr())->spec == x->spec))
                throw UserError(ErrorKind::Type, "the gradient must be a tensor like " + x->spec.str());

@@ -13,4 +13,5 @@ PYBIND11_MODULE(_core, module) {
   addRawOps(module);
   addCreation(module);
   addRuntime(module);
+  addJit(module);
 }

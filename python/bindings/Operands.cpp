@@ -33,7 +33,7 @@ bool toOperand(PyObject *object, Operand &operand) {
     return operand.number = value, true;
   }
   if (PyFloat_Check(object)) return operand.number = PyFloat_AS_DOUBLE(object), true;
-  return fromNumPyScalar(object, operand);
+  return toNumberArgument(object, operand) || fromNumPyScalar(object, operand);
 }
 
 Operand operandOf(PyObject *object) {

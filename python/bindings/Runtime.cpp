@@ -11,7 +11,7 @@ namespace tinyfin::python {
 namespace {
 
 thread_local int moduleDepth = 0;
-uint64_t moduleEpoch = 0;
+uint64_t moduleEpoch = 0; // under the GIL
 
 py::dict cacheInfo() {
   CacheStats cache = ExecutionCache::process().stats();
@@ -71,6 +71,8 @@ Vars gradOf(const std::vector<Tensor> &outputs, const std::vector<Tensor> &input
 
 } // namespace
 
+uint64_t jitEpoch() { return moduleEpoch + Cell::flagChanges; }
+
 void addRuntime(py::module_ &module) {
   module.attr("__version__") = version();
   module.def("is_grad_enabled", isGradEnabled);
@@ -82,7 +84,7 @@ void addRuntime(py::module_ &module) {
     if (--moduleDepth == 0) Recorder::current().softCut();
   });
   module.def("bump_module_epoch", [] { ++moduleEpoch; });
-  module.def("module_epoch", [] { return moduleEpoch; });
+  module.def("module_epoch", jitEpoch);
   module.def("pending_ops", [] { return Recorder::current().ops(); });
   module.def("cache_info", cacheInfo);
   module.def("cache_clear", [] { ExecutionCache::process().clear(); });

@@ -10,8 +10,8 @@ from ._core import (Tensor, __version__, arange, bfloat16, bool_, cache_clear, c
                     float32, float64, from_numpy, full, full_like, get_rng_state, grad, int8, int32, int64, is_grad_enabled,
                     manual_seed, mark_step, ones, ones_like, ops, rand, randint, randn, set_grad_enabled, set_rng_state,
                     settings, sync, tensor, uint8, zeros, zeros_like)
-from ._tensor import from_dlpack  # noqa: E402
 from .tensor_methods import from_dlpack  # noqa: E402
+from .jit import jit  # noqa: E402
 from .modes import eager_mode, enable_grad, no_grad  # noqa: E402
 from . import data, functions, io, nn, optim  # noqa: E402
 from .functions import *  # noqa: E402, F403
