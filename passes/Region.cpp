@@ -107,9 +107,14 @@ private:
 
   std::optional<Class> classOfShape(Shape shape) const {
     if (shape == Shape(region.domain)) return Class::Full;
-    if (hasReduction && (shape == Shape(keptShape) || shape == Shape(droppedShape))) return Class::Kept;
+    if (hasReduction && (isKeptShape(shape) || shape == Shape(droppedShape))) return Class::Kept;
     if (count(shape) == 1 && shape.size() <= region.domain.size()) return Class::Uniform;
     return std::nullopt;
+  }
+
+  // Leading unit dims may be missing.
+  bool isKeptShape(Shape shape) const {
+    return shape.size() <= keptShape.size() && Shape(aligned(shape, keptShape.size())) == Shape(keptShape);
   }
 
   bool classify(Operation *op) {
@@ -183,9 +188,9 @@ private:
   bool mayRead(Class read, Shape from, Class reader, Shape shape) const {
     if (read == Class::Uniform || count(from) == 1) return true;
     if (reader == Class::Uniform) return false;
-    if (reader == Class::Kept) return read == Class::Kept && from == shape;
+    if (reader == Class::Kept) return read == Class::Kept && (from == shape || (isKeptShape(from) && isKeptShape(shape)));
     // Aligned at the right the operand must say which axes it keeps.
-    return read != Class::Kept || Shape(aligned(from, keptShape.size())) == Shape(keptShape);
+    return read != Class::Kept || isKeptShape(from);
   }
 
   bool findClass(Value value, ValueClass &found) const {
