@@ -125,6 +125,11 @@ Status EagerLowering::addFusion(Operation *op, bool isInterpreted) {
   return Status::ok();
 }
 
+ArgRef EagerLowering::scratch(size_t offset, size_t bytes) {
+  scratchBytes = std::max(scratchBytes, offset + bytes);
+  return ArgRef::arena(arenaBytes + offset);
+}
+
 void EagerLowering::finish() {
   for (const fin::OutputCopy &copy : storage.copies())
     list.addCopy(refOf(copy.value), ArgRef::output(copy.output), fin::bytesOf(copy.value.getType()),

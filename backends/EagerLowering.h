@@ -21,6 +21,8 @@ public:
   ArgRef refOf(mlir::Value value) const;
   /// A step (or for a fusion, one for each op of its body) of eager kernels. Constants, views and the terminator need none.
   Status addEager(mlir::Operation *op, bool isInterpreted);
+  /// Memory for one op's steps, behind that of the plan; what is in it at the start of the op is undefined.
+  ArgRef scratch(size_t offset, size_t bytes);
   /// Copies outputs that are inputs, constants or other outputs, and sets the arena's size. Call it last.
   void finish();
 

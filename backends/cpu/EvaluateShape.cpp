@@ -34,8 +34,10 @@ Value Evaluator::sliced(const KernelOp &op, Access access, Mask mask) {
     auto [number, inner] = coordAt(access, dims, axis);
     // The range was checked before the launch; a wrong start still never leaves the tensor.
     Value span = code.mul(code.sub(code.extent(dims[axis]), code.i64(1)), code.i64(steps[axis]));
-    Value last = code.sub(code.sub(code.extent(from[axis]), code.i64(1)), span);
-    Value start = code.b.createOrFold<MaxSIOp>(code.loc, code.least(element(op.operands[1], axis), last), code.i64(0));
+    Value end = code.sub(code.extent(from[axis]), code.i64(1));
+    Value low = steps[axis] < 0 ? code.sub(code.i64(0), span) : code.i64(0);
+    Value high = steps[axis] < 0 ? end : code.sub(end, span);
+    Value start = code.b.createOrFold<MaxSIOp>(code.loc, code.least(element(op.operands[1], axis), high), low);
     Index first = math().multiply(Index::uniform(start), inner);
     access[number].at = math().add(math().multiply(access[number].at, steps[axis]), first);
   }

@@ -94,7 +94,7 @@ Status compileBatch(ArrayRef<Job *> jobs) {
 std::vector<SmallVector<Job *>> dealOut(std::vector<Job> &jobs, int threads) {
   std::vector<Job *> byWeight;
   for (Job &job : jobs) byWeight.push_back(&job);
-  llvm::stable_sort(byWeight, [](Job *a, Job *b) { return a->spec->ops.size() > b->spec->ops.size(); });
+  llvm::sort(byWeight, [](Job *a, Job *b) { return a->spec->ops.size() > b->spec->ops.size(); });
   size_t count = std::min<size_t>(std::max(1, threads), byWeight.size());
   std::vector<SmallVector<Job *>> batches(count);
   std::vector<size_t> weights(count, 0);

@@ -10,6 +10,14 @@ bool isReduction(OpId op) {
   return op == OpId::Sum || op == OpId::Mean || op == OpId::ReduceMax || op == OpId::ReduceMin;
 }
 
+bool hasGeneratedForm(OpId op) {
+  switch (op) {
+  case OpId::Broadcast: case OpId::Full: case OpId::Reshape: case OpId::Transpose: case OpId::Slice: case OpId::Concat:
+  case OpId::Pad: case OpId::Gather: case OpId::Iota: case OpId::RandomBits: case OpId::Uniform: case OpId::Normal: return true;
+  default: return isReduction(op) || fin::infoOf(op).isElementwise;
+  }
+}
+
 int KernelSpec::producerOf(uint32_t value) const {
   if (value < numInputs) return -1;
   for (auto [i, op] : llvm::enumerate(ops))
@@ -115,7 +123,7 @@ private:
       std::optional<int64_t> bits = splatBits(constant.getValue());
       if (!bits) return Status::error(StatusCode::Unsupported, "a constant in a region that is not a splat");
       entry.attrs.push_back(*bits);
-    } else if (id && op->getNumResults() == 1) {
+    } else if (id && hasGeneratedForm(*id)) {
       entry.id = *id;
       entry.attrs = fin::wordsOf(op);
     } else {

@@ -55,5 +55,7 @@ StatusOr<KernelSpec> specOfOp(mlir::Operation *op);
 KernelSpec extract(const KernelSpec &spec, ArrayRef<unsigned> outputs, llvm::SmallVectorImpl<uint32_t> &inputs);
 
 bool isReduction(OpId op);
+/// Whether the emitter knows the op at all; dtypes and positions may still be refused.
+bool hasGeneratedForm(OpId op);
 
 } // namespace tinyfin::cpu

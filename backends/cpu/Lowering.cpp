@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step an op. All kernels of a graph are compiled together, so that equal ones are compiled once.
+// A planned function, op by op: first what kernels there are, then their compilation all together (equal ones once), then
+// the steps.
 #include "backends/cpu/Lowering.h"
 #include "backends/EagerLowering.h"
+#include "backends/cpu/Checks.h"
+#include "backends/cpu/Contractions.h"
+#include "backends/cpu/Domain.h"
 #include "backends/cpu/KernelCache.h"
+#include "backends/cpu/Split.h"
 #include "runtime/Config.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -17,87 +23,165 @@ struct PlannedKernel {
 
 class Lowering {
 public:
-  Lowering(func::FuncOp main, const CompileOptions &options) : main(main), options(options), list("cpu"), eager(main, list) {}
-
-  StatusOr<std::shared_ptr<Executable>> run() {
-    TINYFIN_RETURN_IF_ERROR(eager.status());
-    for (Operation &op : main.front())
-      if (auto fusion = dyn_cast<fin::FusionOp>(op)) planFusion(fusion);
-    TINYFIN_RETURN_IF_ERROR(compile());
-    for (Operation &op : main.front()) TINYFIN_RETURN_IF_ERROR(addSteps(&op));
-    eager.finish();
-    return list.build();
-  }
+  explicit Lowering(func::FuncOp main) : main(main), list("cpu"), eager(main, list) {}
+  StatusOr<std::shared_ptr<Executable>> run();
 
 private:
-  void planFusion(fin::FusionOp fusion) {
-    StatusOr<KernelSpec> spec = specOfFusion(fusion);
-    if (!spec.isOk()) return refuse(fusion, spec.status().message());
-    PlannedKernel kernel{std::move(spec.value()), {}};
-    for (Value input : fusion.getInputs()) kernel.args.push_back(eager.refOf(input));
-    for (Value result : fusion.getResults()) kernel.args.push_back(eager.refOf(result));
-    planned[fusion].push_back(kernels.size());
-    kernels.push_back(std::move(kernel));
-  }
-
-  void refuse(Operation *op, const std::string &why) {
-    list.stats().refusals.push_back(op->getName().getStringRef().str() + ": " + why);
-  }
-
-  Status compile() {
-    std::vector<KernelSpec> specs;
-    for (const PlannedKernel &kernel : kernels) specs.push_back(kernel.spec);
-    auto result = compileKernels(specs, config::compileThreads());
-    if (!result.isOk()) return result.status();
-    compiled = std::move(result.value());
-    return Status::ok();
-  }
-
-  Status addSteps(Operation *op) {
-    auto found = planned.find(op);
-    if (found == planned.end()) return eager.addEager(op, /*isInterpreted=*/true);
-    for (unsigned kernel : found->second) {
-      if (compiled[kernel].refusal.empty()) continue;
-      refuse(op, compiled[kernel].refusal);
-      return eager.addEager(op, /*isInterpreted=*/true);
-    }
-    for (unsigned kernel : found->second) addKernel(op, kernels[kernel], compiled[kernel]);
-    return Status::ok();
-  }
-
-  void addKernel(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code) {
-    GeneratedStep step;
-    step.info = {kernel.spec.summary(), originOf(op->getLoc())};
-    step.function = code.function;
-    step.args = kernel.args;
-    step.count = code.launch.count();
-    step.grain = code.launch.grain();
-    auto bytesOf = [&](uint32_t value) {
-      const TensorSpec &type = kernel.spec.values[value];
-      size_t bytes = sizeOf(type.dtype);
-      for (Dim dim : type.dims) bytes *= dim.constant();
-      return bytes;
-    };
-    for (uint32_t input = 0; input < kernel.spec.numInputs; ++input) step.bytes += bytesOf(input);
-    for (uint32_t output : kernel.spec.outputs) step.bytes += bytesOf(output);
-    list.keepAlive(code.code);
-    list.stats().codeBytes += code.codeBytes;
-    list.add(std::move(step));
-  }
+  void plan(Operation *op);
+  void planSplit(Operation *op, SplitReduction split, ArrayRef<ArgRef> inputs, ArrayRef<ArgRef> outputs);
+  void addKernelOf(Operation *op, KernelSpec spec, std::vector<ArgRef> args);
+  Status compile();
+  Status addSteps(Operation *op);
+  Status addContraction(Operation *op, StatusOr<CallStep> step);
+  Status addRefused(Operation *op, const std::string &why);
+  void addChecks(Operation *op, const PlannedKernel &kernel);
+  void addGenerated(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code);
 
   func::FuncOp main;
-  const CompileOptions &options;
   KernelListBuilder list;
   EagerLowering eager;
   std::vector<PlannedKernel> kernels;
   std::vector<CompiledKernel> compiled;
-  llvm::DenseMap<Operation *, SmallVector<unsigned>> planned;
+  llvm::DenseMap<Operation *, SmallVector<unsigned, 2>> planned;
+  llvm::DenseMap<Operation *, std::string> unplanned; // why there is no kernel
 };
+
+/// Bytes of a tensor whose shape is known.
+size_t bytesOf(const TensorSpec &type) {
+  size_t bytes = sizeOf(type.dtype);
+  for (Dim dim : type.dims) bytes *= dim.constant();
+  return bytes;
+}
+
+bool needsNoStep(Operation &op) {
+  return isa<fin::ConstantOp>(op) || fin::isView(&op) || op.hasTrait<OpTrait::IsTerminator>();
+}
+
+void Lowering::addKernelOf(Operation *op, KernelSpec spec, std::vector<ArgRef> args) {
+  planned[op].push_back(kernels.size());
+  kernels.push_back({std::move(spec), std::move(args)});
+}
+
+void Lowering::planSplit(Operation *op, SplitReduction split, ArrayRef<ArgRef> inputs, ArrayRef<ArgRef> outputs) {
+  std::vector<ArgRef> first, second;
+  for (uint32_t input : split.pieceInputs) first.push_back(inputs[input]);
+  size_t used = 0;
+  for (unsigned i = 0; i < split.pieces.outputs.size(); ++i) {
+    size_t bytes = llvm::alignTo(bytesOf(split.combination.values[i]), fin::kArenaAlignment);
+    ArgRef partial = eager.scratch(used, bytes);
+    used += bytes;
+    first.push_back(partial);
+    second.push_back(partial);
+  }
+  for (uint32_t input : split.otherInputs) second.push_back(inputs[input]);
+  second.insert(second.end(), outputs.begin(), outputs.end());
+  addKernelOf(op, std::move(split.pieces), std::move(first));
+  addKernelOf(op, std::move(split.combination), std::move(second));
+}
+
+void Lowering::plan(Operation *op) {
+  auto fusion = dyn_cast<fin::FusionOp>(op);
+  StatusOr<KernelSpec> spec = fusion ? specOfFusion(fusion) : specOfOp(op);
+  if (!spec.isOk()) return void(unplanned[op] = spec.status().message());
+  std::vector<ArgRef> inputs, outputs;
+  llvm::SmallPtrSet<void *, 8> seen;
+  for (Value operand : op->getOperands())
+    if (fusion || seen.insert(operand.getAsOpaquePointer()).second) inputs.push_back(eager.refOf(operand));
+  for (Value result : op->getResults()) outputs.push_back(eager.refOf(result));
+  if (auto split = splitReduction(spec.value())) return planSplit(op, std::move(*split), inputs, outputs);
+  // Results that do not fit one set of loops are computed by a kernel each.
+  for (const SmallVector<unsigned> &group : groupOutputs(spec.value())) {
+    SmallVector<uint32_t, 4> used;
+    KernelSpec part = extract(spec.value(), group, used);
+    std::vector<ArgRef> args;
+    for (uint32_t input : used) args.push_back(inputs[input]);
+    for (unsigned output : group) args.push_back(outputs[output]);
+    addKernelOf(op, std::move(part), std::move(args));
+  }
+}
+
+Status Lowering::compile() {
+  std::vector<KernelSpec> specs;
+  for (const PlannedKernel &kernel : kernels) specs.push_back(kernel.spec);
+  int64_t threads = config::compileThreads();
+  auto result = compileKernels(specs, threads ? threads : ThreadPool::process().threads());
+  if (!result.isOk()) return result.status();
+  compiled = std::move(result.value());
+  return Status::ok();
+}
+
+Status Lowering::addRefused(Operation *op, const std::string &why) {
+  list.stats().refusals.push_back(op->getName().getStringRef().str() + ": " + why);
+  return eager.addEager(op, /*isInterpreted=*/true);
+}
+
+void Lowering::addChecks(Operation *op, const PlannedKernel &kernel) {
+  for (const KernelOp &entry : kernel.spec.ops) {
+    if (entry.isConstant()) continue;
+    Check check = checkOf(kernel.spec, entry);
+    // Starts that a region computes are checked where fusion formed it.
+    if (!check.function || entry.operands[check.operand] >= kernel.spec.numInputs) continue;
+    CallStep step;
+    step.info = {std::string("check ") + fin::infoOf(entry.id).name, originOf(op->getLoc())};
+    step.function = check.function;
+    step.closure = check.closure;
+    step.args = {kernel.args[entry.operands[check.operand]]};
+    list.add(std::move(step));
+  }
+}
+
+void Lowering::addGenerated(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code) {
+  addChecks(op, kernel);
+  GeneratedStep step;
+  step.info = {kernel.spec.summary(), originOf(op->getLoc())};
+  step.function = code.function;
+  step.args = kernel.args;
+  step.count = code.launch.count();
+  step.grain = code.launch.grain();
+  for (uint32_t input = 0; input < kernel.spec.numInputs; ++input) step.bytes += bytesOf(kernel.spec.values[input]);
+  for (uint32_t output : kernel.spec.outputs) step.bytes += bytesOf(kernel.spec.values[output]);
+  list.keepAlive(code.code);
+  list.stats().codeBytes += code.codeBytes;
+  list.add(std::move(step));
+}
+
+Status Lowering::addContraction(Operation *op, StatusOr<CallStep> made) {
+  if (!made.isOk()) return addRefused(op, made.status().message());
+  CallStep &step = made.value();
+  step.info = {op->getName().getStringRef().str(), originOf(op->getLoc())};
+  for (Value operand : op->getOperands()) step.args.push_back(eager.refOf(operand));
+  for (Value result : op->getResults()) step.args.push_back(eager.refOf(result));
+  for (Value value : op->getOperands()) step.bytes += fin::bytesOf(value.getType());
+  for (Value value : op->getResults()) step.bytes += fin::bytesOf(value.getType());
+  list.add(std::move(step));
+  return Status::ok();
+}
+
+Status Lowering::addSteps(Operation *op) {
+  if (auto contraction = contractionStep(op)) return addContraction(op, std::move(*contraction));
+  auto found = planned.find(op);
+  if (found == planned.end()) return addRefused(op, unplanned.lookup(op));
+  for (unsigned kernel : found->second)
+    if (!compiled[kernel].refusal.empty()) return addRefused(op, compiled[kernel].refusal);
+  for (unsigned kernel : found->second) addGenerated(op, kernels[kernel], compiled[kernel]);
+  return Status::ok();
+}
+
+StatusOr<std::shared_ptr<Executable>> Lowering::run() {
+  TINYFIN_RETURN_IF_ERROR(eager.status());
+  for (Operation &op : main.front())
+    if (!needsNoStep(op) && !isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op)) plan(&op);
+  TINYFIN_RETURN_IF_ERROR(compile());
+  for (Operation &op : main.front())
+    if (!needsNoStep(op)) TINYFIN_RETURN_IF_ERROR(addSteps(&op));
+  eager.finish();
+  return list.build();
+}
 
 } // namespace
 
 StatusOr<std::shared_ptr<Executable>> lowerToKernels(func::FuncOp main, const CompileOptions &options) {
-  return Lowering(main, options).run();
+  return Lowering(main).run();
 }
 
 } // namespace tinyfin::cpu

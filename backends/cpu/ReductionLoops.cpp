@@ -243,6 +243,7 @@ void ReductionEmitter::row() {
 
 void ReductionEmitter::emit(Value begin, Value end, Launch &launch) {
   planColumns();
+  if (spec.partials && !llvm::is_contained(domain.isReduced, true)) code.refuse("pieces of a reduction of one element");
   launch.cost = weigh(spec).cost * domain.numLevels * (code.lanes == 1 ? 8 : 1);
   launch.work = domain.loops;
   launch.outer.assign(keptExtents.begin(), keptExtents.end());

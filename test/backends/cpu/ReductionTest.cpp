@@ -107,6 +107,7 @@ TEST(Normalization, BatchNormOverAKeptMiddleAxis) {
 TEST(Reduction, PartialResultsAddUp) {
   for (const Case &c : kCases)
     for (int64_t partials : {2, 3}) {
+      if (llvm::all_of(c.axes, [&](int64_t axis) { return c.shape[axis] == 1; })) continue; // nothing to cut
       SpecBuilder b;
       uint32_t x = b.input(DType::F32, c.shape);
       KernelSpec spec = b.finish({b.reduce(OpId::Sum, x, c.axes, false)});

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes plans when a graph is compiled, so that a run only executes them.
+#include "backends/cpu/Contractions.h"
+#include "ir/Fin.h"
+#include "runtime/kernels/OneDnn.h"
+
+using namespace mlir;
+
+namespace tinyfin::cpu {
+namespace {
+
+Status runMatmul(void *closure, void *const *args, ThreadPool &pool) {
+  return static_cast<const MatmulPlan *>(closure)->execute(args[0], args[1], args[2], pool);
+}
+Status runConv(void *closure, void *const *args, ThreadPool &pool) {
+  return static_cast<const ConvPlan *>(closure)->execute(args[0], args[1], args[2], pool);
+}
+
+std::array<int64_t, 2> pairOf(ArrayRef<int64_t> list) { return {list[0], list[1]}; }
+ArrayRef<int64_t> dimsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+DType dtypeOf(Value value) { return *fin::dtypeOf(cast<RankedTensorType>(value.getType()).getElementType()); }
+
+StatusOr<CallStep> matmulStep(fin::MatmulOp op) {
+  ArrayRef<int64_t> lhs = dimsOf(op.getLhs()), rhs = dimsOf(op.getRhs());
+  auto spec = MatmulSpec::from(dtypeOf(op.getLhs()), lhs, rhs, op.getTransposeLhs(), op.getTransposeRhs());
+  if (!spec.isOk()) return spec.status();
+  auto plan = MatmulPlan::create(spec.value());
+  if (!plan.isOk()) return plan.status();
+  CallStep step;
+  step.function = runMatmul;
+  step.closure = std::make_shared<MatmulPlan>(std::move(plan.value()));
+  return step;
+}
+
+StatusOr<CallStep> convStep(const ConvSpec &spec) {
+  auto plan = ConvPlan::cached(spec);
+  if (!plan.isOk()) return plan.status();
+  CallStep step;
+  step.function = runConv;
+  step.closure = std::const_pointer_cast<ConvPlan>(plan.value());
+  return step;
+}
+
+StatusOr<CallStep> convForward(fin::Conv2dOp op) {
+  ArrayRef<int64_t> x = dimsOf(op.getX()), w = dimsOf(op.getWeight());
+  return convStep({ConvKind::Forward, dtypeOf(op.getX()), x[0], x[1], w[0], {x[2], x[3]}, {w[2], w[3]},
+                   pairOf(op.getStrides()), pairOf(op.getPadding()), {}});
+}
+StatusOr<CallStep> convInputGrad(fin::Conv2dInputGradOp op) {
+  ArrayRef<int64_t> dy = dimsOf(op.getDy()), w = dimsOf(op.getWeight());
+  return convStep({ConvKind::InputGrad, dtypeOf(op.getDy()), dy[0], w[1], w[0], pairOf(op.getInputSize()), {w[2], w[3]},
+                   pairOf(op.getStrides()), pairOf(op.getPadding()), {}});
+}
+StatusOr<CallStep> convWeightGrad(fin::Conv2dWeightGradOp op) {
+  ArrayRef<int64_t> x = dimsOf(op.getX()), dy = dimsOf(op.getDy());
+  return convStep({ConvKind::WeightGrad, dtypeOf(op.getX()), x[0], x[1], dy[1], {x[2], x[3]}, pairOf(op.getKernelSize()),
+                   pairOf(op.getStrides()), pairOf(op.getPadding()), {}});
+}
+
+} // namespace
+
+std::optional<StatusOr<CallStep>> contractionStep(Operation *op) {
+  if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return matmulStep(matmul);
+  if (auto conv = dyn_cast<fin::Conv2dOp>(op)) return convForward(conv);
+  if (auto grad = dyn_cast<fin::Conv2dInputGradOp>(op)) return convInputGrad(grad);
+  if (auto grad = dyn_cast<fin::Conv2dWeightGradOp>(op)) return convWeightGrad(grad);
+  return std::nullopt;
+}
+
+} // namespace tinyfin::cpu

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products and convolutions as calls of the runtime's plans, which choose between oneDNN and own kernels.
+#pragma once
+#include "mlir/IR/Operation.h"
+#include "runtime/KernelList.h"
+
+namespace tinyfin::cpu {
+
+/// A step without its arguments (the op's operands, then its result); nothing for an op that is no contraction.
+std::optional<StatusOr<CallStep>> contractionStep(mlir::Operation *op);
+
+} // namespace tinyfin::cpu

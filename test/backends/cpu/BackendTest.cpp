@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole graphs on the CPU backend give what the interpreter gives; errors, sharing of kernels and symbols of objects.
+#include "SpecTesting.h"
+#include "backends/Compile.h"
+#include "backends/cpu/Codegen.h"
+#include "backends/cpu/Emit.h"
+#include "backends/cpu/KernelCache.h"
+#include "llvm/Object/ObjectFile.h"
+
+namespace tinyfin::cpu {
+namespace {
+
+/// A trace under construction; each call returns its slot.
+struct Recording {
+  Words words;
+  std::vector<TensorSpec> types;
+  std::vector<uint32_t> inputs;
+  uint32_t input(std::vector<int64_t> dims, DType dtype = DType::F32) {
+    types.push_back({dtype, Dims(dims.begin(), dims.end())});
+    fin::appendInput(words, types.back(), fin::InputRole::Tensor);
+    inputs.push_back(types.size() - 1);
+    return types.size() - 1;
+  }
+  uint32_t op(OpId id, std::vector<uint32_t> operands, const Words &attrs = {}) {
+    fin::appendOp(words, id, operands, attrs);
+    std::vector<TensorSpec> operandTypes;
+    for (uint32_t operand : operands) operandTypes.push_back(types[operand]);
+    SmallVector<TensorSpec> results;
+    std::string error;
+    EXPECT_TRUE(succeeded(fin::inferResults(id, operandTypes, attrs, results, error))) << error;
+    types.insert(types.end(), results.begin(), results.end());
+    return types.size() - results.size();
+  }
+  uint32_t reduce(OpId id, uint32_t x, std::vector<int64_t> axes, bool keepdims) {
+    Words attrs;
+    AttrWriter(attrs).list(axes).flag(keepdims);
+    return op(id, {x}, attrs);
+  }
+};
+
+std::shared_ptr<Executable> compiled(const Recording &r, std::vector<uint32_t> outputs, const char *backend) {
+  auto executable = compileTrace(r.words, outputs, *findBackend(backend).value(), {});
+  EXPECT_TRUE(executable.isOk()) << executable.status().message();
+  return executable.isOk() ? executable.value() : nullptr;
+}
+
+std::vector<Tensor> run(const Recording &r, std::vector<uint32_t> outputs, const char *backend, std::vector<Tensor> inputs, Status &status) {
+  auto executable = compiled(r, outputs, backend);
+  std::vector<Tensor> results;
+  std::vector<void *> in, out;
+  for (uint32_t output : outputs) results.emplace_back(r.types[output]);
+  for (Tensor &input : inputs) in.push_back(input.data());
+  for (Tensor &result : results) out.push_back(result.data());
+  if (executable) status = executable->run(in, out);
+  return results;
+}
+
+std::vector<Tensor> inputsOf(const Recording &r) {
+  KernelSpec spec;
+  for (uint32_t input : r.inputs) spec.values.push_back(r.types[input]);
+  spec.numInputs = spec.values.size();
+  return makeInputs(spec, 7, Fill::Unit);
+}
+
+void expectAgreement(const Recording &r, std::vector<uint32_t> outputs, std::vector<Tensor> inputs, double tolerance = 1e-4) {
+  Status a, b;
+  std::vector<Tensor> found = run(r, outputs, "cpu", inputs, a), wanted = run(r, outputs, "interpreter", inputs, b);
+  ASSERT_TRUE(a.isOk()) << a.message();
+  ASSERT_TRUE(b.isOk()) << b.message();
+  for (size_t i = 0; i < found.size(); ++i) expectNear(found[i], wanted[i], tolerance, tolerance, "output " + std::to_string(i));
+}
+
+Recording trainingStep(int64_t batch, int64_t inputs, int64_t hidden, int64_t classes, std::vector<uint32_t> &outputs) {
+  Recording r;
+  uint32_t x = r.input({batch, inputs}), w1 = r.input({inputs, hidden}), b1 = r.input({hidden}), w2 = r.input({hidden, classes});
+  uint32_t target = r.input({batch, classes}), rate = r.input({});
+  Words plain{0, 0}, left{1, 0}, right{0, 1};
+  uint32_t z = r.op(OpId::Add, {r.op(OpId::Matmul, {x, w1}, plain), b1}), h = r.op(OpId::Relu, {z});
+  uint32_t logits = r.op(OpId::Matmul, {h, w2}, plain);
+  uint32_t e = r.op(OpId::Exp, {r.op(OpId::Sub, {logits, r.reduce(OpId::ReduceMax, logits, {1}, true)})});
+  uint32_t p = r.op(OpId::Div, {e, r.reduce(OpId::Sum, e, {1}, true)});
+  uint32_t dlogits = r.op(OpId::Sub, {p, target});
+  uint32_t dw2 = r.op(OpId::Matmul, {h, dlogits}, left), dh = r.op(OpId::Matmul, {dlogits, w2}, right);
+  uint32_t positive = r.op(OpId::Cast, {r.op(OpId::Gt, {h, r.op(OpId::Sub, {h, h})})}, {int64_t(DType::F32)});
+  uint32_t dz = r.op(OpId::Mul, {dh, positive}), db1 = r.reduce(OpId::Sum, dz, {0}, false);
+  uint32_t dw1 = r.op(OpId::Matmul, {x, dz}, left);
+  uint32_t loss = r.reduce(OpId::Mean, r.op(OpId::Square, {dlogits}), {0, 1}, false);
+  auto update = [&](uint32_t parameter, uint32_t gradient) {
+    return r.op(OpId::Sub, {parameter, r.op(OpId::Mul, {gradient, rate})});
+  };
+  outputs = {update(w1, dw1), update(b1, db1), update(w2, dw2), loss};
+  return r;
+}
+
+TEST(CpuBackend, TrainingStep) {
+  for (int64_t batch : {3, 64, 300}) {
+    std::vector<uint32_t> outputs;
+    Recording r = trainingStep(batch, 49, 96, 10, outputs);
+    expectAgreement(r, outputs, inputsOf(r));
+    EXPECT_EQ(compiled(r, outputs, "cpu")->stats.interpretedOps, 0u);
+  }
+}
+
+TEST(CpuBackend, LargeReductionsAreCutAlike) {
+  Recording r;
+  uint32_t x = r.input({5000, 10}), y = r.input({100000});
+  uint32_t half = r.op(OpId::Cast, {x}, {int64_t(DType::BF16)});
+  std::vector<uint32_t> outputs = {r.reduce(OpId::Sum, x, {0}, false), r.reduce(OpId::Mean, y, {0}, true),
+                                   r.reduce(OpId::ReduceMax, x, {0, 1}, false), r.reduce(OpId::Mean, half, {0}, true),
+                                   r.op(OpId::Sqrt, {r.reduce(OpId::Sum, r.op(OpId::Square, {x}), {0, 1}, false)})};
+  expectAgreement(r, outputs, inputsOf(r), 1e-2);
+}
+
+TEST(CpuBackend, SlicesAndGathersOutOfRangeFail) {
+  Recording r;
+  uint32_t x = r.input({8, 5}), starts = r.input({2}, DType::I64), indices = r.input({3}, DType::I64);
+  Words slice;
+  AttrWriter(slice).list(std::vector<int64_t>{2, 5}).list(std::vector<int64_t>{1, 1});
+  std::vector<uint32_t> outputs = {r.op(OpId::Slice, {x, starts}, slice), r.op(OpId::Gather, {x, indices}, {0})};
+  std::vector<Tensor> inputs = inputsOf(r);
+  for (int64_t i = 0; i < 3; ++i) inputs[2].set(i, 7 - i);
+  inputs[1].set(0, 6), inputs[1].set(1, 0);
+  expectAgreement(r, outputs, inputs);
+  for (auto [input, value] : {std::pair(1, 7), {1, -1}, {2, 8}, {2, -1}}) {
+    std::vector<Tensor> bad = inputs;
+    bad[input].set(0, value);
+    Status found, wanted;
+    run(r, outputs, "cpu", bad, found);
+    run(r, outputs, "interpreter", bad, wanted);
+    EXPECT_EQ(found.code(), StatusCode::OutOfRange);
+    EXPECT_EQ(found.message(), wanted.message());
+  }
+}
+
+TEST(CpuBackend, ConvolutionsAndPools) {
+  Recording r;
+  uint32_t x = r.input({2, 3, 9, 9}), w = r.input({4, 3, 3, 3});
+  Words conv, pool;
+  AttrWriter(conv).list(std::vector<int64_t>{1, 1}).list(std::vector<int64_t>{1, 1});
+  AttrWriter(pool).list(std::vector<int64_t>{3, 3}).list(std::vector<int64_t>{2, 2}).list(std::vector<int64_t>{0, 0});
+  uint32_t y = r.op(OpId::Conv2d, {x, w}, conv);
+  expectAgreement(r, {r.op(OpId::MaxPool2d, {r.op(OpId::Relu, {y})}, pool), y}, inputsOf(r));
+}
+
+TEST(CpuBackend, WhatHasNoGeneratedFormIsCounted) {
+  Recording r;
+  uint32_t x = r.input({4, 9});
+  auto executable = compiled(r, {r.op(OpId::Argmax, {x}, {1, 0})}, "cpu");
+  EXPECT_EQ(executable->stats.interpretedOps, 1u);
+  ASSERT_EQ(executable->stats.refusals.size(), 1u);
+  EXPECT_NE(executable->stats.refusals[0].find("fin.argmax"), std::string::npos);
+}
+
+TEST(KernelCache, EqualStructuresShareCode) {
+  auto spec = [](int64_t extent) {
+    SpecBuilder b;
+    uint32_t x = b.input(DType::F32, {extent});
+    return b.finish({b.op(OpId::Tanh, {b.op(OpId::Square, {x})})});
+  };
+  auto kernels = compileKernels({spec(12345), spec(12345), spec(12346)}, 1);
+  ASSERT_TRUE(kernels.isOk());
+  EXPECT_EQ(kernels.value()[0].function, kernels.value()[1].function);
+  EXPECT_NE(kernels.value()[0].function, kernels.value()[2].function);
+  uint64_t misses = kernelCacheStats().misses;
+  EXPECT_EQ(compileKernels({spec(12345)}, 1).value()[0].function, kernels.value()[0].function);
+  EXPECT_EQ(kernelCacheStats().misses, misses);
+}
+
+/// No level of the instruction set leaves a call to libm or anything else in a kernel.
+TEST(Codegen, ObjectsHaveNoUndefinedSymbols) {
+  for (const char *level : {"x86-64-v2", "x86-64-v3", "x86-64-v4", "host"})
+    for (DType dtype : {DType::F32, DType::F64, DType::BF16, DType::I64}) {
+      Machine machine = Machine::level(level);
+      Codegen codegen(machine);
+      mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&codegen.context()));
+      int number = 0;
+      for (OpId id : {OpId::Exp, OpId::Log, OpId::Sqrt, OpId::Rsqrt, OpId::Tanh, OpId::Erf, OpId::Sin, OpId::Cos, OpId::Pow,
+                      OpId::Sigmoid, OpId::Mul, OpId::Maximum, OpId::Square}) {
+        bool isBinary = id == OpId::Pow || id == OpId::Maximum || id == OpId::Mul;
+        if (dtype == DType::I64 && id != OpId::Mul && id != OpId::Maximum && id != OpId::Square) continue;
+        SpecBuilder b;
+        uint32_t x = b.input(dtype, {5, 37});
+        uint32_t y = b.op(id, isBinary ? std::vector<uint32_t>{x, x} : std::vector<uint32_t>{x});
+        KernelSpec spec = b.finish({y, b.op(OpId::Cast, {y}, {int64_t(DType::I32)})});
+        EXPECT_EQ(emitKernel(*module, spec, machine, "k" + std::to_string(number++)).refusal, "");
+        SpecBuilder c;
+        uint32_t z = c.input(dtype, {5, 37});
+        EXPECT_EQ(emitKernel(*module, c.finish({c.reduce(OpId::ReduceMax, z, {1}, false)}), machine, "k" + std::to_string(number++)).refusal, "");
+      }
+      auto object = codegen.object(*module);
+      ASSERT_TRUE(object.isOk()) << object.status().message();
+      auto file = llvm::object::ObjectFile::createObjectFile(object.value()->getMemBufferRef());
+      ASSERT_TRUE(static_cast<bool>(file)) << llvm::toString(file.takeError());
+      for (const llvm::object::SymbolRef &symbol : (*file)->symbols()) {
+        if (llvm::cantFail(symbol.getFlags()) & llvm::object::SymbolRef::SF_Undefined)
+          EXPECT_EQ(llvm::cantFail(symbol.getName()).str(), "") << level << " " << nameOf(dtype);
+      }
+    }
+}
+
+} // namespace
+} // namespace tinyfin::cpu
