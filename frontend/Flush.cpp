@@ -129,7 +129,7 @@ private:
   }
 
   void submitCompile(uint64_t seen) {
-    if (seen < 2 || !entry->advance(CompileState::Interpreted, CompileState::Queued)) return;
+    if (seen < 2) return; // submit() moves the state: a graph is queued once
     Words trace(recorder.trace().begin(), recorder.trace().end());
     auto target = entry;
     Backend *compiler = &backend();
