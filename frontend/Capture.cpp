@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/Capture.h"
 #include "frontend/Flush.h"
+#include "frontend/JitBackward.h"
 #include "frontend/Scalars.h"
 
 namespace tinyfin {
@@ -19,8 +20,17 @@ Capture::~Capture() { leave(); }
 
 void Capture::leave() {
   if (std::exchange(left, true)) return;
+  for (Boundary &boundary : boundaries)
+    if (boundary.cell->var.edge.node == boundary.inside.node) boundary.cell->var.edge = boundary.outer;
   recorder.capture = nullptr;
   Recorder::setCurrent(previous);
+}
+
+Edge Capture::edgeInside(Cell &cell) {
+  for (Boundary &boundary : boundaries)
+    if (boundary.cell.get() == &cell) return boundary.inside;
+  if (!cell.requiresGrad || !cell.leaf) return {};
+  return {Ref<Node>(cell.leaf.get()), 0};
 }
 
 void Capture::abandon() {
@@ -55,6 +65,11 @@ void Capture::know(Cell &cell, Origin origin) {
     value = cell.var.value.get();
   }
   values.try_emplace(value, origin);
+  if (cell.var.edge) {
+    Edge inside{Ref<Node>(new BoundaryNode(cell.var)), 0};
+    boundaries.push_back({Tensor(&cell), inside, cell.var.edge});
+    cell.var.edge = inside;
+  }
   if (cell.grad) {
     // `.grad` belongs to its cell: the next call may find another tensor there.
     uint32_t index = static_cast<uint32_t>(outside.size());

@@ -55,6 +55,16 @@ public:
   /// For a body that raised: everything recorded is computed as if it had not been captured.
   void abandon();
 
+  /// Calls f(number, isArg, edge) for every argument and outside cell that a gradient can flow to.
+  template <class F> void forEachDifferentiable(F &&f) {
+    auto visit = [&](Cell &cell, uint32_t index, bool isArg) {
+      if (Edge edge = edgeInside(cell)) f(index, isArg, edge);
+    };
+    for (size_t i = 0; i < args.size(); ++i) visit(*args[i], static_cast<uint32_t>(i), true);
+    for (size_t i = 0; i < outside.size(); ++i)
+      if (outside[i].gradOf < 0) visit(*outside[i].cell, static_cast<uint32_t>(i), false);
+  }
+
   Recorder recorder;
   llvm::SmallVector<Tensor> args;
   std::vector<OutsideCell> outside;
@@ -67,6 +77,13 @@ private:
     uint32_t index;
   };
   void know(Cell &cell, Origin origin);
+  Edge edgeInside(Cell &cell);
+  /// Outer edges of cells read inside, replaced by boundaries until leave().
+  struct Boundary {
+    Tensor cell;
+    Edge inside, outer;
+  };
+  llvm::SmallVector<Boundary> boundaries;
 
   llvm::DenseMap<Cell *, Origin> cells;
   llvm::DenseMap<Value *, Origin> values;

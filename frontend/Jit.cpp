@@ -12,6 +12,7 @@ JitProgram::JitProgram(Capture &capture, llvm::ArrayRef<Tensor> returned) {
   Recorder &recorder = capture.recorder;
   collectState(capture);
   collectGrads(capture);
+  planBackward(capture, returned);
   for (const Tensor &result : returned) {
     // An argument or an outside cell that is returned is that tensor itself.
     auto known = capture.cells.find(result.get());
@@ -34,6 +35,35 @@ JitProgram::JitProgram(Capture &capture, llvm::ArrayRef<Tensor> returned) {
   opCount = recorder.ops();
   llvm::sort(outputs);
   outputs.erase(std::unique(outputs.begin(), outputs.end()), outputs.end());
+}
+
+void JitProgram::planBackward(Capture &capture, llvm::ArrayRef<Tensor> returned) {
+  backward = BackwardProgram::record(capture, returned);
+  if (!backward) return;
+  for (uint32_t slot : backward->savedSlots) {
+    auto input = llvm::find_if(capture.recorder.inputs, [&](const TraceInput &input) { return input.slot == slot; });
+    if (input != capture.recorder.inputs.end()) {
+      savedPlaces.push_back({Place::Input, static_cast<uint32_t>(input - capture.recorder.inputs.begin()), false});
+    } else {
+      savedPlaces.push_back({Place::Output, slot, false});
+      outputs.push_back(slot);
+    }
+  }
+}
+
+void JitProgram::attachBackward(llvm::MutableArrayRef<Tensor> returned, llvm::ArrayRef<Tensor> args,
+                                std::vector<ValueRef> saved) const {
+  auto *node = new JitNode;
+  Ref<Node> owner(node);
+  node->sequence = nextSequence();
+  node->program = backward;
+  node->saved = std::move(saved);
+  for (const BackwardProgram::Target &target : backward->targets)
+    node->next.push_back(cellAt(target.cell, target.isArg, args).read().edge);
+  for (auto [i, root] : llvm::enumerate(backward->roots)) {
+    node->resultSpecs.push_back(resultSpecs[root]);
+    if (results[root].kind != Place::Cell) returned[root]->attachEdge({owner, static_cast<uint32_t>(i)});
+  }
 }
 
 Place JitProgram::placeOf(Capture &capture, Value &value) {
@@ -125,6 +155,8 @@ static std::string describeKind(const Source &source) {
 }
 
 std::string JitProgram::differenceFrom(const JitProgram &other) const {
+  if (bool(backward) != bool(other.backward) || (backward && backward->trace != other.backward->trace))
+    return "the gradient graph differs from the first call's";
   if (trace != other.trace) return "the second call recorded other ops than the first: " + std::to_string(other.opCount) + " and " + std::to_string(opCount);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Source &a = other.inputs[i], &b = inputs[i];

@@ -2,7 +2,7 @@
 // A captured graph that runs without its Python body: inputs are gathered from arguments and captured cells, state is
 // written back, results are new tensors. With gradients wanted outside, forward and backward are two graphs.
 #pragma once
-#include "frontend/Capture.h"
+#include "frontend/JitBackward.h"
 #include "runtime/Executable.h"
 #include <memory>
 
@@ -60,7 +60,8 @@ private:
   void compile();
   Cell &cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args) const;
   ValueRef valueOf(const Source &source, llvm::ArrayRef<Tensor> args) const;
-  uint32_t useOutput(uint32_t slot);
+  void planBackward(Capture &capture, llvm::ArrayRef<Tensor> returned);
+  void attachBackward(llvm::MutableArrayRef<Tensor> returned, llvm::ArrayRef<Tensor> args, std::vector<ValueRef> saved) const;
 
   Words key, trace;
   std::vector<Source> inputs;
@@ -76,6 +77,8 @@ private:
   int64_t randomDrawn = 0;
   size_t opCount = 0;
   std::shared_ptr<CacheEntry> entry;
+  std::shared_ptr<BackwardProgram> backward; // null: no gradient flows out
+  std::vector<Place> savedPlaces;
   std::vector<int32_t> outputAt; // of each executable output: its place among `outputs`, or -1
 };
 

@@ -90,7 +90,6 @@ llvm::SmallVector<Tensor> JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::Arr
   }
   Generator &generator = Generator::process();
   int64_t random[2] = {generator.seed, generator.counter};
-  llvm::SmallVector<Words, 4> numberWords(1);
   for (auto [i, source] : llvm::enumerate(inputs)) {
     void *data = nullptr;
     switch (source.kind) {
@@ -139,10 +138,23 @@ llvm::SmallVector<Tensor> JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::Arr
     if (place.kind == Place::Input) return call.values[place.index];
     return produced[llvm::lower_bound(outputs, place.index) - outputs.begin()];
   };
+  std::vector<ValueRef> saved;
+  for (const Place &place : savedPlaces) {
+    const Source *source = place.kind == Place::Input ? &inputs[place.index] : nullptr;
+    if (source && !call.values[place.index]) { // a number or the random state: kept as data
+      auto copy = flush::backend().device().allocate(executable->inputs[place.index].bytes());
+      throwIfError(copy.status());
+      std::memcpy(copy.value()->data(), call.inputs[place.index], executable->inputs[place.index].bytes());
+      saved.push_back(readyValue({}, std::move(copy.value())));
+    } else {
+      saved.push_back(valueAt(place));
+    }
+  }
   // Results first: a cell that is returned is the same tensor as before.
   llvm::SmallVector<Tensor> returned;
   for (const Place &place : results)
     returned.push_back(place.kind == Place::Cell ? Tensor(&cellAt(place.index, place.isArg, args)) : makeTensor({valueAt(place), {}}));
+  if (backward && isGradEnabled()) attachBackward(returned, args, std::move(saved));
   for (const State &state : states) {
     Cell &cell = cellAt(state.cell, state.isArg, args);
     cell.var = {valueAt(state.value), {}};

@@ -168,6 +168,50 @@ void Recorder::flush(const char *reason) {
   flush::run(*this, reason);
 }
 
+Recorder::Mark Recorder::mark() const {
+  return {words.size() - prefixWords, scalarPool.size(), inputs.size(), ops(), static_cast<uint32_t>(slots.size())};
+}
+
+void Recorder::truncate(const Mark &mark) {
+  words.resize(prefixWords + mark.words);
+  scalarPool.resize(mark.scalarWords);
+  for (size_t i = mark.inputs; i < inputs.size(); ++i)
+    if (inputs[i].value) inputs[i].value->traceId = 0;
+  inputs.resize(mark.inputs);
+  for (size_t i = mark.ops; i < sources.size(); ++i)
+    if (sources[i].code && host().release) host().release(sources[i]);
+  sources.resize(mark.ops);
+  for (size_t i = mark.slots; i < slots.size(); ++i)
+    if (slots[i]) slots[i]->traceId = 0, slots[i]->recorder = nullptr, slots[i]->state = ValueState::Failed;
+  slots.resize(mark.slots);
+}
+
+std::vector<TensorSpec> Recorder::slotSpecs() const {
+  std::vector<TensorSpec> specs;
+  auto all = trace();
+  for (size_t at = 0; at < all.size();) {
+    if (all[at] == fin::kInput) {
+      TensorSpec spec{static_cast<DType>(all[at + 1]), {}};
+      for (int64_t word : all.subspan(at + 4, all[at + 3])) spec.dims.push_back(Dim::fromWord(word));
+      specs.push_back(std::move(spec));
+      at += 4 + all[at + 3];
+      continue;
+    }
+    uint64_t head = static_cast<uint64_t>(all[at]);
+    size_t operandCount = head >> 16 & 0xffff, attrCount = head >> 32;
+    llvm::SmallVector<TensorSpec, 3> operands;
+    llvm::SmallVector<TensorSpec, 2> results;
+    for (int64_t slot : all.subspan(at + 1, operandCount)) operands.push_back(specs[slot]);
+    auto attrs = all.subspan(at + 1 + operandCount, attrCount);
+    std::string error;
+    // Recorded ops passed this rule before.
+    if (failed(fin::inferResults(static_cast<OpId>(head & 0xffff), operands, {attrs.data(), attrs.size()}, results, error))) break;
+    specs.insert(specs.end(), results.begin(), results.end());
+    at += 1 + operandCount + attrCount;
+  }
+  return specs;
+}
+
 void Recorder::requestCut() {
   if (capture) return capture->noteStep();
   cutRequested = ops() != 0;

@@ -59,6 +59,18 @@ public:
   void noteRebind(Cell &cell);
   void forget(Value &value); // its last reference went
 
+  /// A place in the trace that it can be cut back to; what was recorded behind it must be dead by then.
+  struct Mark {
+    size_t words, scalarWords, inputs, ops;
+    uint32_t slots;
+  };
+  Mark mark() const;
+  void truncate(const Mark &mark);
+  /// The type of every slot, by the shape rules.
+  std::vector<TensorSpec> slotSpecs() const;
+  /// The slot of an operand; makes it an input where it is not in the trace yet.
+  uint32_t slotOf(Value &value);
+
   uint64_t traceId() const { return id; }
   size_t ops() const { return sources.size(); }
   /// The key: a prefix (target, modes), then the trace.
@@ -70,8 +82,8 @@ public:
 private:
   friend class Capture;
   friend class JitProgram;
+  friend class BackwardProgram;
   friend class flush::Run;
-  uint32_t slotOf(Value &value);
   void afterOp();
   void restoreCells(); // after a failure: back to the values from before the trace
   void reset();

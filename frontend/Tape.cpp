@@ -184,7 +184,7 @@ private:
     for (size_t i = 0; i < grads.size(); ++i)
       for (auto [it, end] = wanted.equal_range({&node, static_cast<uint32_t>(i)}); it != end; ++it)
         found[it->second] = grads[i];
-    if (isLeaf && !inputs.empty()) return;
+    if ((isLeaf || node.isBoundary()) && !inputs.empty()) return;
     Vars operands = node.apply(grads, createGraph);
     for (auto [edge, grad] : llvm::zip(node.next, operands))
       if (edge && grad) add(edge, std::move(grad));

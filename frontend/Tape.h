@@ -37,6 +37,8 @@ public:
   virtual Vars apply(llvm::ArrayRef<Var> cotangents, bool createGraph) = 0;
   virtual void free() = 0; // drops what was saved
   virtual const char *name() const = 0;
+  /// A walk for chosen inputs does not go beyond it.
+  virtual bool isBoundary() const { return false; }
   void dispose();
 
   uint64_t sequence = 0; // later nodes have larger numbers: walking them downwards is a topological order

@@ -32,6 +32,7 @@ public:
 
   bool isLeaf() { return !var.edge && !(base && !view.detached && base->read().edge); }
   void setRequiresGrad(bool wanted);
+  void attachEdge(Edge edge) { var.edge = std::move(edge); }
   bool isView() const { return base.get() != nullptr; }
   /// The cell that views of this one share their data with.
   Cell &root() { return base ? base->root() : *this; }
