@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one driver of passes and backends. Diagnostics are collected and become the Status.
 #include "backends/Compile.h"
+#include "backends/ContextPool.h"
 #include "backends/EagerLowering.h"
 #include "backends/KernelTable.h"
 #include "mlir/IR/Diagnostics.h"
@@ -108,14 +109,15 @@ StatusOr<std::shared_ptr<Executable>> compileModule(ModuleOp module, Backend &ba
 StatusOr<std::shared_ptr<Executable>> compileTrace(std::span<const int64_t> words, llvm::ArrayRef<uint32_t> outputs,
                                                    Backend &backend, const CompileOptions &options,
                                                    llvm::ArrayRef<std::string> lines) {
-  std::unique_ptr<MLIRContext> context = makeContext(backend);
+  size_t ops = countOps(words);
+  ContextLoan context(backend, ops);
   SmallVector<Location> locations;
-  for (size_t i = 0, ops = countOps(words); i < ops; ++i)
+  for (size_t i = 0; i < ops; ++i)
     locations.push_back(lineLocation(context.get(), i < lines.size() ? llvm::StringRef(lines[i]) : "", i));
   OwningOpRef<ModuleOp> module;
   {
     Errors errors(context.get());
-    module = fin::decodeTrace(*context, words, outputs, locations);
+    module = fin::decodeTrace(*context.get(), words, outputs, locations);
     if (!module) return errors.status(StatusCode::InvalidArgument);
   }
   return compileModule(*module, backend, options);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layouts of random lifetimes: what lives together is apart, and little memory is wasted.
+#include "passes/Arena.h"
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace tinyfin::fin;
+
+namespace {
+
+bool overlapInTime(const Lifetime &a, const Lifetime &b) { return a.first <= b.last && b.first <= a.last; }
+
+void expectDisjoint(llvm::ArrayRef<Lifetime> lifetimes, const ArenaLayout &layout) {
+  for (size_t a = 0; a < lifetimes.size(); ++a) {
+    EXPECT_LE(layout.offsets[a] + lifetimes[a].bytes, layout.bytes);
+    EXPECT_EQ(layout.offsets[a] % 64, 0);
+    for (size_t b = a + 1; b < lifetimes.size(); ++b)
+      if (overlapInTime(lifetimes[a], lifetimes[b]))
+        EXPECT_TRUE(layout.offsets[a] + lifetimes[a].bytes <= layout.offsets[b] ||
+                    layout.offsets[b] + lifetimes[b].bytes <= layout.offsets[a])
+            << a << " and " << b;
+  }
+}
+
+/// Like a training step: forward values live until their turn in the backward pass, temporaries briefly.
+std::vector<Lifetime> randomLifetimes(unsigned seed) {
+  std::mt19937 random(seed);
+  unsigned ops = 20 + random() % 300;
+  std::vector<Lifetime> lifetimes;
+  for (unsigned at = 0; at < ops; ++at) {
+    bool isSaved = at < ops / 2 && random() % 3 == 0;
+    unsigned last = isSaved ? ops - at : std::min<unsigned>(ops, at + 1 + random() % 4);
+    lifetimes.push_back({64 * int64_t(1 + random() % (1 << random() % 12)), at, std::max(at, last)});
+  }
+  return lifetimes;
+}
+
+TEST(Arena, RandomLifetimesAreApartAndTight) {
+  double total = 0, floor = 0;
+  unsigned loose = 0;
+  constexpr unsigned kGraphs = 200;
+  for (unsigned seed = 0; seed < kGraphs; ++seed) {
+    std::vector<Lifetime> lifetimes = randomLifetimes(seed);
+    ArenaLayout layout = layOutArena(lifetimes);
+    expectDisjoint(lifetimes, layout);
+    int64_t least = maxLiveBytes(lifetimes);
+    ASSERT_GE(layout.bytes, least);
+    total += layout.bytes, floor += least;
+    loose += layout.bytes > least + least / 10;
+  }
+  EXPECT_LE(total, 1.1 * floor);
+  EXPECT_LE(loose, kGraphs / 20) << "graphs whose arena is over 1.1 times what is live at once";
+}
+
+TEST(Arena, MaxLiveCountsBothEnds) {
+  std::vector<Lifetime> lifetimes = {{64, 0, 1}, {128, 1, 2}, {256, 2, 2}};
+  EXPECT_EQ(maxLiveBytes(lifetimes), 384);
+}
+
+TEST(Arena, NothingNeedsNothing) {
+  EXPECT_EQ(layOutArena({}).bytes, 0);
+  std::vector<Lifetime> empty = {{0, 0, 5}, {64, 1, 2}, {0, 1, 3}};
+  EXPECT_EQ(layOutArena(empty).bytes, 64);
+}
+
+} // namespace
