@@ -18,11 +18,6 @@ namespace {
 
 constexpr unsigned kFar = 64; // distance of inputs that the output's elementwise neighbourhood does not read
 
-/// Ops that may stop the run with an error. What was donated must not have been written before.
-bool canFail(Operation *op) {
-  return isa<AssertOp, GatherOp, ScatterAddOp, SliceOp, SliceUpdateOp, EmbeddingOp, CrossEntropyOp>(op);
-}
-
 struct Pair {
   unsigned distance, output, input;
 };
@@ -33,7 +28,7 @@ public:
       : function(function), terminator(function.front().getTerminator()), storage(function) {
     int at = 0;
     for (Operation &op : function.front()) {
-      if (canFail(&op)) lastFailure = at;
+      if (mayFail(&op)) lastFailure = at;
       ++at;
     }
   }

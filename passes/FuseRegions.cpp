@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wraps groups of ops in fin.fusion and asks the backend about each.
 //   1. groups (Grouping.h) become regions, placed where their last op was
-//   2. a refused region of several ops is taken apart, its ops become regions of their own
+//   2. a refused region of several ops is taken apart: into reductions and maps, then maps, then single ops
 //   3. what only repeats or counts and is still read from outside becomes a region too
 //   4. the block is put in order again: a region stands behind all it reads
 #include "ir/Claim.h"
@@ -90,7 +90,7 @@ public:
   }
 
 private:
-  void fuse(ArrayRef<Operation *> ops) {
+  void fuse(ArrayRef<Operation *> ops, Ambition ambition = Ambition::Normalizations) {
     std::optional<Region> region = analyzeRegion(ops);
     if (!region) return;
     FusionOp fusion = wrap(ops, *region);
@@ -98,7 +98,8 @@ private:
     if (!refusal) return replaceByFusion(ops, *region, fusion);
     fusion->erase();
     if (ops.size() == 1) return ops[0]->setAttr(kRefusalAttr, StringAttr::get(ops[0]->getContext(), *refusal));
-    for (Operation *op : ops) fuse({op});
+    Ambition next = static_cast<Ambition>(static_cast<int>(ambition) + 1);
+    for (SmallVector<Operation *> &part : regroupOps(ops, next)) fuse(part, next);
   }
 
   // Views and copied ops whose readers now have their own.

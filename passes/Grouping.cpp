@@ -23,7 +23,7 @@ using Ops = SmallVector<Operation *>;
 
 class Window {
 public:
-  explicit Window(ArrayRef<Operation *> nodes) : nodes(nodes) {
+  Window(ArrayRef<Operation *> nodes, Ambition ambition) : nodes(nodes), ambition(ambition) {
     for (auto [i, node] : llvm::enumerate(nodes)) numbers[node] = i;
     groups.resize(nodes.size());
     for (unsigned i = 0; i < nodes.size(); ++i) {
@@ -117,12 +117,23 @@ private:
     return false;
   }
 
+  bool isWithinAmbition(llvm::StringRef kind) const {
+    switch (ambition) {
+    case Ambition::Normalizations: return true;
+    case Ambition::Reductions: return kind != "normalization";
+    case Ambition::Maps: return kind == "map";
+    case Ambition::None: return false;
+    }
+    return false;
+  }
+
   void tryMerge(unsigned a, unsigned b) {
     if (a == b || !groups[a].isFusable || !groups[b].isFusable || hasDetour(a, b) || hasDetour(b, a)) return;
     SmallVector<unsigned> members;
     std::merge(groups[a].members.begin(), groups[a].members.end(), groups[b].members.begin(), groups[b].members.end(),
                std::back_inserter(members));
-    if (!analyzeRegion(opsOf(members))) return;
+    std::optional<Region> region = analyzeRegion(opsOf(members));
+    if (!region || !isWithinAmbition(region->kind)) return;
     unsigned root = std::min(a, b), child = std::max(a, b);
     groups[child].parent = root;
     groups[root].members = std::move(members);
@@ -136,24 +147,29 @@ private:
   }
 
   ArrayRef<Operation *> nodes;
+  Ambition ambition;
   llvm::DenseMap<Operation *, unsigned> numbers;
   std::vector<Group> groups;
 };
 
 } // namespace
 
-SmallVector<SmallVector<Operation *>> groupOps(Block &block) {
-  Ops nodes;
-  for (Operation &op : block)
-    if (!isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) nodes.push_back(&op);
+SmallVector<Ops> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
   SmallVector<Ops> groups;
-  for (size_t at = 0; at < nodes.size(); at += kWindow) {
-    Window window(ArrayRef(nodes).slice(at, std::min(kWindow, nodes.size() - at)));
+  for (size_t at = 0; at < ops.size(); at += kWindow) {
+    Window window(ops.slice(at, std::min(kWindow, ops.size() - at)), ambition);
     window.mergeProducers();
     window.mergeSiblings();
     window.collect(groups);
   }
   return groups;
+}
+
+SmallVector<Ops> groupOps(Block &block) {
+  Ops nodes;
+  for (Operation &op : block)
+    if (!isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) nodes.push_back(&op);
+  return regroupOps(nodes, Ambition::Normalizations);
 }
 
 } // namespace tinyfin::fin

@@ -4,6 +4,7 @@
 #include "passes/Region.h"
 #include "ir/Splat.h"
 #include "mlir/IR/Matchers.h"
+#include "passes/Storage.h"
 
 using namespace mlir;
 
@@ -245,6 +246,7 @@ bool isCopiedIntoRegions(Operation *op) {
 
 bool isFusable(Operation *op) {
   if (auto slice = dyn_cast<SliceOp>(op)) return isKnownSlice(slice);
+  if (mayFail(op)) return false;
   return op->hasTrait<Elementwise>() || isReduction(op) || isTransform(op) || isa<RandomBitsOp, UniformOp, NormalOp>(op);
 }
 

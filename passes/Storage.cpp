@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Storage classes: one walk in program order.
 #include "passes/Storage.h"
+#include "ir/Splat.h"
 
 using namespace mlir;
 
@@ -9,6 +10,18 @@ namespace tinyfin::fin {
 int64_t bytesOf(Type type) {
   auto tensor = cast<RankedTensorType>(type);
   return tensor.getNumElements() * static_cast<int64_t>(sizeOf(*dtypeOf(tensor.getElementType())));
+}
+
+// A division of integers by a constant other than 0 cannot fail; by anything else it may meet a 0.
+static bool mayDivideByZero(DivOp div) {
+  if (!cast<ShapedType>(div.getType()).getElementType().isInteger()) return false;
+  std::optional<llvm::APInt> divisor = intSplat(div.getRhs());
+  return !divisor || divisor->isZero();
+}
+
+bool mayFail(Operation *op) {
+  if (auto div = dyn_cast<DivOp>(op)) return mayDivideByZero(div);
+  return isa<AssertOp, GatherOp, ScatterAddOp, SliceOp, SliceUpdateOp, EmbeddingOp, CrossEntropyOp>(op);
 }
 
 bool isView(Operation *op) { return isa<ReshapeOp, AliasOp>(op); }

@@ -62,4 +62,7 @@ bool isView(mlir::Operation *op);
 /// take the operand's memory.
 bool readsAtWrittenIndex(mlir::Operation *op, unsigned operand);
 
+/// Whether the op may stop the run with an error. Nothing donated may be written before, no kernel may hold it.
+bool mayFail(mlir::Operation *op);
+
 } // namespace tinyfin::fin

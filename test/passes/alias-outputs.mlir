@@ -69,3 +69,11 @@ func.func @each_input_once(%a: tensor<8xf32>, %b: tensor<8xf32>) -> (tensor<8xf3
   %1 = fin.exp %b : (tensor<8xf32>) -> tensor<8xf32>
   return %0, %1 : tensor<8xf32>, tensor<8xf32>
 }
+
+// CHECK-LABEL: @nothing_before_an_integer_division
+// CHECK-NOT: fin.alias
+func.func @nothing_before_an_integer_division(%x: tensor<8xf32>, %i: tensor<i64>, %j: tensor<i64>) -> (tensor<8xf32>, tensor<i64>) {
+  %0 = fin.exp %x : (tensor<8xf32>) -> tensor<8xf32>
+  %1 = fin.div %i, %j : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  return %0, %1 : tensor<8xf32>, tensor<i64>
+}

@@ -148,3 +148,15 @@ func.func @effects_keep_their_order(%x: tensor<4xf32>) {
   fin.print %0 {message = "second"} : (tensor<4xf32>) -> ()
   return
 }
+
+// An integer division by what may be 0 can fail.
+// CHECK-LABEL: @integer_divisions
+// CHECK: fin.div %arg0, %arg1
+// CHECK: fin.fusion "map"
+// CHECK: fin.div
+func.func @integer_divisions(%x: tensor<4xi64>, %y: tensor<4xi64>) -> (tensor<4xi64>, tensor<4xi64>) {
+  %c = fin.constant dense<3> : tensor<i64>
+  %0 = fin.div %x, %y : (tensor<4xi64>, tensor<4xi64>) -> tensor<4xi64>
+  %1 = fin.div %x, %c : (tensor<4xi64>, tensor<i64>) -> tensor<4xi64>
+  return %0, %1 : tensor<4xi64>, tensor<4xi64>
+}
