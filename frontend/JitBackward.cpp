@@ -30,7 +30,6 @@ public:
   Extractor(std::span<const int64_t> whole, size_t mark, uint32_t firstSlot, llvm::ArrayRef<TensorSpec> specs, Words &out)
       : whole(whole), at(mark), slot(firstSlot), firstSlot(firstSlot), specs(specs), out(out) {}
 
-  /// `tail` inputs are appended where they stood; `isUsed` slots only are made inputs.
   void run() {
     collectUses();
     for (auto &[used, place] : uses) {
@@ -115,7 +114,8 @@ std::unique_ptr<BackwardProgram> BackwardProgram::record(Capture &capture, llvm:
   });
   Vars found = runBackward(roots, cotangents, edges, /*retainGraph=*/true, /*createGraph=*/false);
 
-  Extractor extract(recorder.trace(), mark.words, mark.slots, recorder.slotSpecs(), program->trace);
+  std::vector<TensorSpec> specs = recorder.slotSpecs();
+  Extractor extract(recorder.trace(), mark.words, mark.slots, specs, program->trace);
   extract.run();
   for (auto [old, place] : extract.uses) {
     program->inputs.push_back({Input::Saved, static_cast<uint32_t>(program->savedSlots.size()), {}});
