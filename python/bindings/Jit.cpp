@@ -294,6 +294,9 @@ void addJit(py::module_ &module) {
     leafType = reinterpret_cast<PyTypeObject *>(leaf.release().ptr());
   });
   module.def("is_capturing", [] { return Recorder::current().capture != nullptr; });
+  module.def("demote", [](const std::string &reason) {
+    if (Capture *capture = Recorder::current().capture) capture->demote(reason);
+  }, py::arg("reason"), "Makes the function being recorded run as eager code from now on; does nothing outside of one.");
 }
 
 } // namespace tinyfin::python

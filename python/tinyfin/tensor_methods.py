@@ -5,7 +5,9 @@ from ._core import Tensor
 
 
 def _text(self):
-    """tensor(values, dtype, requires_grad), as in PyTorch. Observes."""
+    """tensor(values, dtype, requires_grad), as in PyTorch. Observes, but not inside a jitted function."""
+    if _core.is_capturing():
+        return f"tensor(..., shape={tuple(self.shape)}, dtype={self.dtype!r})"
     import numpy as np
 
     head = "tensor("

@@ -2,8 +2,10 @@
 """Learning rate schedules: closed formulas of the number of `step()` calls.
 
 They write `group["lr"]`, a tensor, so a schedule never causes a recompile. The counting is Python's: call
-`scheduler.step()` outside of a jitted function."""
+`scheduler.step()` outside of a jitted function (inside, it makes that function run as eager code)."""
 import math
+
+from .. import _core
 
 
 class LRScheduler:
@@ -23,6 +25,7 @@ class LRScheduler:
         raise NotImplementedError
 
     def step(self):
+        _core.demote("a scheduler counts in Python: call scheduler.step() outside of the jitted function")
         self.last_epoch += 1
         for i, group in enumerate(self.optimizer.param_groups):
             group["lr"] = self.rate(i, self.base_lrs[i])
