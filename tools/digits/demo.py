@@ -34,12 +34,14 @@ def median_ms(step, count):
 
 
 def run_mode(mode, images, labels):
-    """(losses of one epoch, the training, its step)."""
+    """(losses of one epoch, what it did to the cache, the training, its step)."""
+    before = fin.cache_info()
     training = Training(images, labels)
     step = fin.jit(training.step) if mode == "jit" else training.step
     with fin.eager_mode("immediate" if mode == "immediate" else "deferred"):
         losses = training.epoch(step)
-        return losses, training, step
+        after = fin.cache_info()
+        return losses, {name: after[name] - before[name] for name in ("hits", "misses")}, training, step
 
 
 def warm_step_time(mode, images, labels):
@@ -57,10 +59,10 @@ def warm_step_time(mode, images, labels):
 
 
 def compare_modes(train):
-    """Trains one epoch in each mode; the losses must agree. Returns step times and the jitted training."""
-    losses, times = {}, {}
+    """Trains one epoch in each mode; the losses must agree. Returns step times, cache figures and the jitted training."""
+    losses, times, cache = {}, {}, {}
     for mode in MODES:
-        losses[mode], training, step = run_mode(mode, *train)
+        losses[mode], cache[mode], training, step = run_mode(mode, *train)
         times[mode] = warm_step_time(mode, *train)
         say(f"one epoch {mode:9}  first loss {losses[mode][0]:.6f}  last loss {losses[mode][-1]:.6f}  {times[mode]:.2f} ms a step")
     for mode in MODES[1:]:
@@ -68,7 +70,7 @@ def compare_modes(train):
         say(f"losses of {mode} and immediate differ by {difference:.1e}")
         if difference > 1e-3:
             sys.exit(f"losses differ by {difference}, wanted at most 1e-3")
-    return times, training, step
+    return times, cache, training, step
 
 
 def train_to_the_end(training, step, test):
@@ -80,12 +82,17 @@ def train_to_the_end(training, step, test):
     return time.perf_counter() - start
 
 
-def cache_figures():
-    cache, graphs = fin.cache_info(), fin.explain()
-    compiled = [g["compile_ms"] for g in graphs if g["compile_ms"] > 0]
-    return {"compile time, all graphs": f"{sum(compiled):.0f} ms ({len(compiled)} graphs)",
-            "cache hits / misses": f"{cache['hits']} / {cache['misses']}",
-            "interpreted ops in compiled graphs": str(sum(g["interpreted_ops"] for g in graphs if g["compile_ms"] > 0))}
+def cache_figures(step, deferred):
+    """Rows about the jitted step's graphs and about the deferred epoch's lookups."""
+    graphs = step.explain()
+    calls = step.cache_info()
+    rows = {"compile time, jit": " + ".join(f"{g['compile_ms']:.0f}" for g in graphs) + " ms (one graph a batch size)",
+            "interpreted ops, jit": " + ".join(f"{g['interpreted_ops']} of {g['ops']}" for g in graphs),
+            "calls without Python, jit": f"{calls['hits']}",
+            "cache hits / misses, deferred": f"{deferred['hits']} / {deferred['misses']}"}
+    for reason in sorted({reason for g in graphs for reason in g["refusals"]}):
+        say(f"runs by its eager kernel: {reason}")
+    return rows
 
 
 def table(rows):
@@ -98,7 +105,7 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     train, test = load_data()
     say(f"{len(train[1])} training and {len(test[1])} test images; batches of {BATCH}, the last of {len(train[1]) % BATCH}")
-    times, training, step = compare_modes(train)
+    times, cache, training, step = compare_modes(train)
     seconds = train_to_the_end(training, step, test)
     share, logits = accuracy(training.model, *test)
     if share < 0.97:
@@ -109,7 +116,7 @@ def main():
     rows = {f"step, {mode}": f"{times[mode]:.2f} ms" for mode in MODES}
     rows["step, PyTorch eager"] = f"{(peer(), peer(), median_ms(peer, 30))[2]:.2f} ms" if peer else "not installed"
     rows["training, jit"] = f"{seconds:.1f} s for {EPOCHS - 1} epochs"
-    rows.update(cache_figures())
+    rows.update(cache_figures(step, cache["deferred"]))
 
     agreed, c_share, size = deploy.run(training.model, test, logits, out, say)
     rows.update({"library": f"{size / 1024:.0f} KiB", "accuracy in Python": f"{share:.4f}", "accuracy in C": f"{c_share:.4f}"})
