@@ -60,24 +60,31 @@ bool waitForCompiles(double seconds) {
   return CompileQueue::process().waitIdle(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
 }
 
-/// One flush, step by step.
+/// One flush, step by step. It owns the trace: its recorder starts another at once, so that while kernels run without
+/// the lock, any thread may record, look at what is here, or drop it.
 class Run {
 public:
-  Run(Recorder &recorder, const char *reason) : recorder(recorder), reason(reason) {}
+  Run(Recorder &recorder, const char *reason) : recorder(recorder), reason(reason), trace(recorder.take()) {}
+  ~Run() {
+    trace.clear();
+    recorder.giveBack(std::move(trace));
+  }
 
   void operator()() {
     auto start = Clock::now();
     collectLive();
-    if (live.empty() && !recorder.hasEffects) return bindScalars(), recorder.reset();
+    if (live.empty() && !trace.hasEffects) return bindScalars();
     try {
+      bindScalars();
       findExecutable();
       inputPointers();
       outputPointers();
     } catch (const UserError &error) {
       return fail(Status::error(StatusCode::Internal, error.what()), error.kind);
+    } catch (const std::bad_alloc &) {
+      return fail(Status::error(StatusCode::OutOfMemory, "out of memory while a graph was prepared"), ErrorKind::Memory);
     }
     double before = microsecondsSince(start);
-    for (auto &[slot, value] : live) value->state = ValueState::Running;
     Status status;
     ++service().running;
     runUnlocked([&] { status = executable->run(inputs, outputs); });
@@ -86,28 +93,32 @@ public:
     if (!status.isOk()) return fail(status, kindOf(status.code()));
     bind();
     note(before + microsecondsSince(after));
-    recorder.reset();
   }
 
 private:
   void collectLive() {
-    for (size_t slot = 0; slot < recorder.slots.size(); ++slot) {
-      Value *value = recorder.slots[slot];
+    for (size_t slot = 0; slot < trace.slots.size(); ++slot) {
+      Value *value = trace.slots[slot];
       if (!value) continue;
+      value->recorder = nullptr;
+      value->state = ValueState::Running;
       // Scalars keep data of their own; results become outputs.
-      (isScalarInput(slot) ? scalars : live).push_back({static_cast<uint32_t>(slot), value});
+      (isScalarInput(slot) ? scalars : live).push_back({static_cast<uint32_t>(slot), ValueRef(value)});
     }
     for (auto &[slot, value] : live) liveSlots.push_back(slot);
   }
 
   bool isScalarInput(size_t slot) {
-    while (nextInput < recorder.inputs.size() && recorder.inputs[nextInput].slot < slot) ++nextInput;
-    return nextInput < recorder.inputs.size() && recorder.inputs[nextInput].slot == slot;
+    while (nextInput < trace.inputs.size() && trace.inputs[nextInput].slot < slot) ++nextInput;
+    return nextInput < trace.inputs.size() && trace.inputs[nextInput].slot == slot;
   }
+
+  std::span<const int64_t> key() const { return trace.words; }
+  std::span<const int64_t> traceWords() const { return key().subspan(trace.prefixWords); }
 
   void findExecutable() {
     ExecutionCache &cache = ExecutionCache::process();
-    Lookup found = cache.find(recorder.key(), liveSlots);
+    Lookup found = cache.find(key(), liveSlots);
     hit = bool(found);
     if (!hit) return compileNew(cache);
     entry = found.entry;
@@ -120,29 +131,29 @@ private:
     Backend *interpreter = findBackend("interpreter").value();
     bool isRemote = !backend().device().isHostAccessible(); // where the interpreter has no access
     bool now = (config::deterministic() || isRemote) && &backend() != interpreter;
-    auto compiled = compileTrace(recorder.trace(), liveSlots, now ? backend() : *interpreter, {true, now});
+    auto compiled = compileTrace(traceWords(), liveSlots, now ? backend() : *interpreter, {true, now});
     throwIfError(compiled.status());
     executable = compiled.value();
     bool final = now || &backend() == interpreter;
-    entry = cache.insert(recorder.key(), liveSlots, executable,
+    entry = cache.insert(key(), liveSlots, executable,
                          {.state = final ? CompileState::Compiled : CompileState::Interpreted});
   }
 
   void submitCompile(uint64_t seen) {
     if (seen < 2) return; // submit() moves the state: a graph is queued once
-    Words trace(recorder.trace().begin(), recorder.trace().end());
+    Words words(traceWords().begin(), traceWords().end());
     auto target = entry;
     Backend *compiler = &backend();
-    CompileQueue::process().submit(entry, [trace = std::move(trace), target, compiler]() -> StatusOr<std::shared_ptr<Executable>> {
+    CompileQueue::process().submit(entry, [words = std::move(words), target, compiler]() -> StatusOr<std::shared_ptr<Executable>> {
       llvm::ArrayRef<uint32_t> outputs(target->outputSlots().data(), target->outputSlots().size());
-      return compileTrace(trace, outputs, *compiler, {});
+      return compileTrace(words, outputs, *compiler, {});
     });
   }
 
   void inputPointers() {
     Device &device = backend().device();
     std::byte *pool = scalarAddress(device);
-    for (const TraceInput &input : recorder.inputs) {
+    for (const TraceInput &input : trace.inputs) {
       if (input.value && &input.value->buffer->device() != &device) moveTo(device, *input.value);
       inputs.push_back(input.value ? input.value->buffer->data() : pool + input.scalarAt * sizeof(int64_t));
     }
@@ -150,10 +161,10 @@ private:
 
   /// Where the device finds the runtime scalars.
   std::byte *scalarAddress(Device &device) {
-    if (device.isHostAccessible()) return reinterpret_cast<std::byte *>(recorder.scalarPool.data());
-    size_t bytes = recorder.scalarPool.size() * sizeof(int64_t);
+    if (device.isHostAccessible()) return reinterpret_cast<std::byte *>(trace.scalarPool.data());
+    size_t bytes = trace.scalarPool.size() * sizeof(int64_t);
     scalarBuffer = allocate(device, bytes);
-    throwIfError(device.copyFromHost(*scalarBuffer.get(), recorder.scalarPool.data(), bytes));
+    throwIfError(device.copyFromHost(*scalarBuffer.get(), trace.scalarPool.data(), bytes));
     return static_cast<std::byte *>(scalarBuffer->data());
   }
 
@@ -174,11 +185,11 @@ private:
   /// How many references to an input's value are this trace's own: its place as input, and as what a rebound cell
   /// would go back to.
   void countOwnReferences() {
-    own.assign(recorder.inputs.size(), 1);
+    own.assign(trace.inputs.size(), 1);
     llvm::DenseMap<Value *, size_t> places;
-    for (auto [i, input] : llvm::enumerate(recorder.inputs))
+    for (auto [i, input] : llvm::enumerate(trace.inputs))
       if (input.value) places[input.value.get()] = i;
-    for (const auto &rebind : recorder.rebinds)
+    for (const auto &rebind : trace.rebinds)
       if (auto place = places.find(rebind.previous.value.get()); place != places.end()) ++own[place->second];
   }
 
@@ -186,7 +197,7 @@ private:
     std::vector<int32_t> donor(executable->outputs.size(), -1);
     if (!executable->donations.empty()) countOwnReferences();
     for (Donation donation : executable->donations) {
-      const TraceInput &input = recorder.inputs[donation.input];
+      const TraceInput &input = trace.inputs[donation.input];
       if (input.value && input.value->references == own[donation.input] && input.value->buffer->isSoleReference())
         donor[donation.output] = static_cast<int32_t>(donation.input);
     }
@@ -196,7 +207,7 @@ private:
       bool wanted = next < live.size() && live[next].first == slots[i];
       BufferRef buffer;
       if (donor[i] >= 0 && wanted) {
-        buffer = recorder.inputs[donor[i]].value->buffer;
+        buffer = trace.inputs[donor[i]].value->buffer;
       } else {
         buffer = allocate(backend().device(), executable->outputs[i].bytes());
       }
@@ -208,10 +219,10 @@ private:
 
   void bindScalars() {
     for (auto &[slot, value] : scalars) {
-      auto input = llvm::find_if(recorder.inputs, [&](const TraceInput &input) { return input.slot == slot; });
+      auto input = llvm::find_if(trace.inputs, [&](const TraceInput &input) { return input.slot == slot; });
       Device &device = backend().device();
       BufferRef buffer = allocate(device, input->scalarBytes);
-      throwIfError(device.copyFromHost(*buffer.get(), recorder.scalarPool.data() + input->scalarAt, input->scalarBytes));
+      throwIfError(device.copyFromHost(*buffer.get(), trace.scalarPool.data() + input->scalarAt, input->scalarBytes));
       makeReady(*value, std::move(buffer));
     }
   }
@@ -219,37 +230,29 @@ private:
   static void makeReady(Value &value, BufferRef buffer) {
     value.buffer = std::move(buffer);
     value.state = ValueState::Ready;
-    value.recorder = nullptr;
   }
 
   void bind() {
-    bindScalars();
     auto slots = entry->outputSlots();
     size_t next = 0;
-    for (size_t i = 0; i < slots.size() && next < live.size(); ++i) {
-      if (live[next].first != slots[i]) continue;
-      // The value may have died while the lock was free.
-      if (Value *value = recorder.slots[slots[i]]) makeReady(*value, std::move(buffers[i]));
-      ++next;
-    }
+    for (size_t i = 0; i < slots.size() && next < live.size(); ++i)
+      if (live[next].first == slots[i]) makeReady(*live[next++].second, std::move(buffers[i]));
   }
 
   /// State goes back to what it was before the trace; what depended on it says why it is not there.
   void fail(const Status &status, ErrorKind kind) {
     std::string message = status.message();
     int64_t origin = status.origin();
-    if (origin >= 0 && static_cast<size_t>(origin) < recorder.sources.size())
-      if (std::string line = recorder.lineOf(origin); !line.empty()) message += " (" + line + ")";
+    if (origin >= 0 && static_cast<size_t>(origin) < trace.sources.size())
+      if (std::string line = describeSource(trace.sources[origin]); !line.empty()) message += " (" + line + ")";
     auto shared = std::make_shared<const std::string>(message);
-    bindScalars();
-    for (auto &[slot, value] : live) {
-      if (!recorder.slots[slot]) continue;
-      value->state = ValueState::Failed;
-      value->error = shared;
-      value->recorder = nullptr;
-    }
-    recorder.restoreCells();
-    recorder.reset();
+    for (auto *group : {&live, &scalars})
+      for (auto &[slot, value] : *group) {
+        if (value->state != ValueState::Running) continue;
+        value->state = ValueState::Failed;
+        value->error = shared;
+      }
+    Recorder::restoreCells(trace);
     throw UserError(kind, message);
   }
 
@@ -257,18 +260,19 @@ private:
     Service &state = service();
     bool compiled = entry->state() == CompileState::Compiled;
     ++state.stats.flushes;
-    state.stats.ops += recorder.ops();
+    state.stats.ops += trace.sources.size();
     ++(hit ? state.stats.hits : state.stats.misses);
     ++(compiled ? state.stats.compiledRuns : state.stats.interpretedRuns);
     state.stats.lookupMicroseconds += microseconds;
     if (state.history.size() >= 256) state.history.pop_front();
-    state.history.push_back(std::string(reason) + ": " + std::to_string(recorder.ops()) + " ops, " +
+    state.history.push_back(std::string(reason) + ": " + std::to_string(trace.sources.size()) + " ops, " +
                             (hit ? "seen before, " : "new, ") + executable->backend());
   }
 
   Recorder &recorder;
   const char *reason;
-  std::vector<std::pair<uint32_t, Value *>> live, scalars;
+  PendingTrace trace;
+  std::vector<std::pair<uint32_t, ValueRef>> live, scalars;
   std::vector<uint32_t> liveSlots, own;
   std::vector<void *> inputs, outputs;
   std::vector<BufferRef> buffers;

@@ -166,6 +166,8 @@ void copyInto(const Tensor &x, const Operand &value) {
   if (value.isNumber()) update = filled(update.value, x->spec.dims);
   if (update.spec().dims != x->spec.dims)
     update = applyOp(OpId::Broadcast, shapeAttr(x->spec.dims), {update})[0];
+  else
+    update = identity(update);
   x->write(update);
 }
 
@@ -182,7 +184,7 @@ void inPlace(OpId op, const Tensor &x, const Operand &other) {
 
 Tensor clone(const Tensor &x) {
   // Values are immutable: a clone is a new cell on the same value.
-  return makeTensor(x->read());
+  return makeTensor(identity(x->read()));
 }
 
 Vars raw(OpId op, Words attrs, llvm::ArrayRef<Var> operands) {

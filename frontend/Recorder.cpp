@@ -31,56 +31,109 @@ Generator &Generator::process() {
 
 Recorder::Recorder() { reset(); }
 Recorder::~Recorder() {
-  for (SourceRef source : sources)
-    if (source.code && host().release) host().release(source);
+  for (Value *value : slots)
+    if (value) value->recorder = nullptr;
+  clear();
 }
 
 Recorder &Recorder::current() { return currentOverride ? *currentOverride : threadRecorder(); }
 Recorder *Recorder::setCurrent(Recorder *recorder) { return std::exchange(currentOverride, recorder); }
 
-void Recorder::reset() {
+PendingTrace::PendingTrace() = default;
+PendingTrace::PendingTrace(PendingTrace &&) noexcept = default;
+PendingTrace &PendingTrace::operator=(PendingTrace &&) noexcept = default;
+PendingTrace::~PendingTrace() = default;
+
+void PendingTrace::clear() {
   for (SourceRef source : sources)
     if (source.code && host().release) host().release(source);
-  id = ++lastTraceId;
-  words.assign(flush::keyPrefix().begin(), flush::keyPrefix().end());
-  prefixWords = words.size();
+  words.clear();
   slots.clear();
   inputs.clear();
   scalarPool.clear();
   sources.clear();
-  auto dropped = std::move(rebinds); // may run destructors that come back here
   rebinds.clear();
-  pinnedBytes = 0;
+  newGrads.clear();
+  inputBytes = 0;
+  hasEffects = false;
+}
+
+void Recorder::reset() {
+  id = ++lastTraceId;
+  words.assign(flush::keyPrefix().begin(), flush::keyPrefix().end());
+  prefixWords = words.size();
+  pinCheckBytes = config::pendingInputBytes();
+  cutRequested = false;
+}
+
+PendingTrace Recorder::take() {
   random = {};
-  hasEffects = cutRequested = false;
+  dropUnobserved();
+  PendingTrace &current = *this;
+  PendingTrace taken = std::exchange(current, std::exchange(spare, {}));
+  reset();
+  return taken;
+}
+
+void Recorder::dropUnobserved() {
+  // Dropping one may free another: a leaf holds its `.grad`.
+  for (bool changed = true; changed;) {
+    auto isOurs = [](const Ref<Cell> &cell) { return cell->references == 1; };
+    std::vector<Ref<Cell>> dropped;
+    auto drop = [&](auto &items, auto cellOf) {
+      auto kept = std::remove_if(items.begin(), items.end(), [&](auto &item) {
+        if (!isOurs(cellOf(item))) return false;
+        dropped.push_back(std::move(cellOf(item)));
+        return true;
+      });
+      items.erase(kept, items.end());
+    };
+    drop(rebinds, [](Rebind &item) -> Ref<Cell> & { return item.cell; });
+    drop(newGrads, [](Ref<Cell> &item) -> Ref<Cell> & { return item; });
+    changed = !dropped.empty();
+  }
 }
 
 void Recorder::forget(Value &value) { slots[value.slot] = nullptr; }
 
 void Recorder::noteRebind(Cell &cell) {
+  if (ops() == 0 && !capture) return; // nothing pending that could fail
   if (cell.rebindTrace == id) return; // only the first: that is what a failure goes back to
   cell.rebindTrace = id;
+  // A value that this trace makes is lost with it: there is nothing to go back to.
+  if (cell.var.value->state == ValueState::Pending && cell.var.value->traceId == id) return;
   rebinds.push_back({Ref<Cell>(&cell), cell.var});
 }
 
-void Recorder::restoreCells() {
-  // Newest first is not needed: each cell is in the list once, with its value from before the trace.
-  auto undo = std::move(rebinds);
-  rebinds.clear();
+void Recorder::noteNewGrad(Cell &cell) {
+  if (ops() != 0) newGrads.push_back(Ref<Cell>(&cell));
+}
+
+void Recorder::restoreCells(PendingTrace &failed) {
+  // Each cell is in the list once, with its value from before the trace. One that another thread wrote since keeps that.
+  auto undo = std::exchange(failed.rebinds, {});
   for (Rebind &rebind : undo) {
+    if (rebind.cell->rebindTrace != failed.id) continue;
     rebind.cell->var = std::move(rebind.previous);
     ++rebind.cell->version;
   }
+  for (Ref<Cell> &cell : failed.newGrads)
+    if (cell->grad && cell->grad->var.value && cell->grad->var.value->state == ValueState::Failed) cell->grad = {};
+}
+
+/// Neither data nor a value of the trace `id`.
+bool Recorder::isForeign(const Value &value, uint64_t id) {
+  return value.state != ValueState::Ready && value.state != ValueState::Placeholder &&
+         !(value.state == ValueState::Pending && value.traceId == id);
 }
 
 uint32_t Recorder::slotOf(Value &value) {
   if (value.traceId == id) return value.slot;
-  if (value.state == ValueState::Pending || value.state == ValueState::Running || value.state == ValueState::Failed)
-    materialize(value, "used by another trace");
   fin::appendInput(words, value.spec, fin::InputRole::Tensor);
   value.traceId = id;
   value.slot = static_cast<uint32_t>(slots.size());
   inputs.push_back({ValueRef(&value), value.slot, 0, 0, static_cast<uint32_t>(ops())});
+  inputBytes += value.bytes();
   slots.push_back(nullptr); // inputs are held by `inputs`
   return value.slot;
 }
@@ -109,6 +162,11 @@ llvm::SmallVector<ValueRef, 2> Recorder::record(OpId op, llvm::ArrayRef<int64_t>
   if (failed(fin::inferResults(op, specs, attrs, resultSpecs, error)))
     throw UserError(ErrorKind::Value, std::string(fin::infoOf(op).mnemonic) + ": " + error);
 
+  // Waiting for another thread's values lets others run, who may flush this recorder: no slot is taken before.
+  for (bool waited = true; std::exchange(waited, false);)
+    for (Value *operand : operands)
+      if (isForeign(*operand, id)) materialize(*operand, "used by another trace"), waited = true;
+
   llvm::SmallVector<uint32_t, 4> operandSlots;
   for (Value *operand : operands) operandSlots.push_back(slotOf(*operand));
   fin::appendOp(words, op, operandSlots, attrs);
@@ -122,7 +180,6 @@ llvm::SmallVector<ValueRef, 2> Recorder::record(OpId op, llvm::ArrayRef<int64_t>
     value->traceId = id;
     value->slot = static_cast<uint32_t>(slots.size());
     slots.push_back(value.get());
-    pinnedBytes += value->bytes();
     results.push_back(std::move(value));
   }
   afterOp();
@@ -132,7 +189,17 @@ llvm::SmallVector<ValueRef, 2> Recorder::record(OpId op, llvm::ArrayRef<int64_t>
 void Recorder::afterOp() {
   if (capture) return;
   if (config::isEagerImmediate()) return flush("immediate mode");
-  if (ops() >= static_cast<size_t>(config::hardPendingOps())) flush("limit of pending ops");
+  if (ops() >= static_cast<size_t>(config::hardPendingOps())) return flush("limit of pending ops");
+  if (inputBytes > pinCheckBytes && pinsTooMuch()) flush("limit of pinned bytes");
+}
+
+/// Whether the inputs that nobody but the trace still holds are too large, as when batches are dropped unobserved.
+bool Recorder::pinsTooMuch() {
+  size_t pinned = 0, limit = config::pendingInputBytes();
+  for (const TraceInput &input : inputs)
+    if (input.value && input.value->references == 1) pinned += input.value->bytes();
+  pinCheckBytes = inputBytes + limit;
+  return pinned > limit / 2;
 }
 
 Recorder::RandomResult Recorder::recordRandom(OpId op, Words attrs, llvm::ArrayRef<Value *> operands) {

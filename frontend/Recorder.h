@@ -24,7 +24,33 @@ namespace flush {
 class Run;
 }
 
-class Recorder {
+/// What is recorded and not yet run. A flush takes it out of its recorder whole, so that threads may go on recording.
+struct PendingTrace {
+  PendingTrace();
+  PendingTrace(PendingTrace &&) noexcept;
+  PendingTrace &operator=(PendingTrace &&) noexcept;
+  ~PendingTrace();
+
+  uint64_t id = 0;
+  Words words;
+  size_t prefixWords = 0;
+  std::vector<Value *> slots; // weak; null when dead or an input
+  std::vector<TraceInput> inputs;
+  Words scalarPool;
+  std::vector<SourceRef> sources; // one an op
+  struct Rebind {
+    Ref<Cell> cell;
+    Var previous;
+  };
+  std::vector<Rebind> rebinds;
+  std::vector<Ref<Cell>> newGrads; // cells whose `.grad` this trace made
+  size_t inputBytes = 0;
+  bool hasEffects = false;
+
+  void clear(); // keeps the vectors' memory
+};
+
+class Recorder : private PendingTrace {
 public:
   Recorder();
   ~Recorder();
@@ -57,6 +83,8 @@ public:
 
   /// A cell is about to be rebound: remembers what to go back to if this trace fails.
   void noteRebind(Cell &cell);
+  /// `.grad` of the cell was made: it is dropped again if this trace fails.
+  void noteNewGrad(Cell &cell);
   void forget(Value &value); // its last reference went
 
   /// A place in the trace that it can be cut back to; what was recorded behind it must be dead by then.
@@ -84,29 +112,24 @@ private:
   friend class JitProgram;
   friend class BackwardProgram;
   friend class flush::Run;
+  static bool isForeign(const Value &value, uint64_t id);
   void afterOp();
-  void restoreCells(); // after a failure: back to the values from before the trace
+  bool pinsTooMuch();
+  void dropUnobserved(); // cells that only the trace holds: nobody can see what becomes of them
+  PendingTrace take();   // hands the trace to a flush and starts a new one
+  void giveBack(PendingTrace used) { spare = std::move(used); } // its memory serves the next trace but one
+  static void restoreCells(PendingTrace &failed); // back to the values from before the trace
+  void restoreCells() { restoreCells(*this); }
   void reset();
 
-  uint64_t id = 0;
-  Words words;
-  size_t prefixWords = 0;
-  std::vector<Value *> slots; // weak; null when dead or an input
-  std::vector<TraceInput> inputs;
-  Words scalarPool;
-  std::vector<SourceRef> sources; // one an op
-  struct Rebind {
-    Ref<Cell> cell;
-    Var previous;
-  };
-  std::vector<Rebind> rebinds;
-  size_t pinnedBytes = 0; // of the pending results
+  PendingTrace spare;
+  size_t pinCheckBytes = 0; // the inputs are counted again when they are more
   struct {
     ValueRef state;
     uint64_t trace = 0;
     int64_t seed = 0, base = 0, drawn = 0;
   } random;
-  bool hasEffects = false, cutRequested = false;
+  bool cutRequested = false;
 };
 
 } // namespace tinyfin

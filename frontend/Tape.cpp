@@ -8,12 +8,13 @@
 #include <map>
 #include <queue>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace tinyfin {
 namespace {
 
 thread_local bool gradEnabled = true;
-thread_local uint64_t sequenceNumber = 0;
+uint64_t sequenceNumber = 0; // of the process: a graph may be built by several threads
 
 /// GraphBuilder over Vars: what a rule emits is recorded, and taped when a graph of the gradient is wanted.
 class VarBuilder final : public fin::GraphBuilder {
@@ -103,6 +104,22 @@ Vars applyRandomOp(OpId op, Words attrs, llvm::ArrayRef<Var> operands) {
   return tape(op, attrs, withState, drawn.results);
 }
 
+Var identity(Var var) {
+  if (!var.edge || !gradEnabled) return var;
+  // A reshape to the same shape, without an op: the value is the same.
+  auto *node = new OpNode;
+  Edge edge{Ref<Node>(node), 0};
+  node->op = OpId::Reshape;
+  node->sequence = nextSequence();
+  node->attrs = shapeAttr(var.spec().dims);
+  node->next.push_back(var.edge);
+  node->operandSpecs.push_back(var.spec());
+  node->resultSpecs.push_back(var.spec());
+  node->savedOperands.resize(1);
+  node->savedResults.resize(1);
+  return {std::move(var.value), std::move(edge)};
+}
+
 void OpNode::free() {
   freed = true;
   savedOperands.clear();
@@ -139,6 +156,7 @@ Vars LeafNode::apply(llvm::ArrayRef<Var> cotangents, bool createGraph) {
   if (!cell->grad) {
     cell->grad = makeTensor(grad);
     cell->missingGrad.clear();
+    Recorder::current().noteNewGrad(*cell);
   } else {
     GradMode mode(createGraph);
     cell->grad->rebind(applyOp(OpId::Add, {}, {cell->grad->read(), grad})[0]);
@@ -154,7 +172,10 @@ public:
   Walk(llvm::ArrayRef<Edge> inputs, bool retainGraph, bool createGraph)
       : inputs(inputs), retainGraph(retainGraph), createGraph(createGraph) {
     found.resize(inputs.size());
-    for (auto [i, input] : llvm::enumerate(inputs)) wanted.emplace(std::pair(input.node.get(), input.index), i);
+    for (auto [i, input] : llvm::enumerate(inputs)) {
+      wanted.emplace(std::pair(input.node.get(), input.index), i);
+      targets.insert(input.node.get());
+    }
   }
 
   void add(const Edge &edge, Var cotangent) {
@@ -180,15 +201,36 @@ public:
 
 private:
   void visit(Node &node, Vars &grads) {
-    bool isLeaf = node.sequence == 0;
     for (size_t i = 0; i < grads.size(); ++i)
       for (auto [it, end] = wanted.equal_range({&node, static_cast<uint32_t>(i)}); it != end; ++it)
         found[it->second] = grads[i];
-    if ((isLeaf || node.isBoundary()) && !inputs.empty()) return;
+    // With inputs given, what leads to none of them is neither computed nor freed.
+    if (!inputs.empty() && (node.isBoundary() || !leadsToTarget(node))) return;
     Vars operands = node.apply(grads, createGraph);
     for (auto [edge, grad] : llvm::zip(node.next, operands))
       if (edge && grad) add(edge, std::move(grad));
     if (!retainGraph) node.free();
+  }
+
+  /// Whether a target lies below the node. A walk without recursion: graphs are deep.
+  bool leadsToTarget(Node &start) {
+    std::vector<std::pair<Node *, size_t>> path; // node, next operand to look at
+    if (leads.try_emplace(&start, false).second) path.push_back({&start, 0});
+    while (!path.empty()) {
+      auto &[node, operand] = path.back();
+      if (operand == node->next.size()) {
+        bool found = leads[node];
+        path.pop_back();
+        if (found && !path.empty()) leads[path.back().first] = true;
+        continue;
+      }
+      Node *below = node->next[operand++].node.get();
+      if (!below) continue;
+      auto [known, isNew] = leads.try_emplace(below, false);
+      if (targets.contains(below) || known->second) leads[node] = true;
+      if (isNew) path.push_back({below, 0});
+    }
+    return leads[&start];
   }
 
   llvm::ArrayRef<Edge> inputs;
@@ -201,6 +243,8 @@ private:
   std::priority_queue<std::pair<uint64_t, Ref<Node>>, std::vector<std::pair<uint64_t, Ref<Node>>>, Later> queue;
   std::unordered_map<Node *, Vars> pending;
   std::multimap<std::pair<Node *, uint32_t>, size_t> wanted;
+  std::unordered_set<Node *> targets;
+  std::unordered_map<Node *, bool> leads;
 };
 
 } // namespace

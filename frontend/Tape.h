@@ -91,6 +91,9 @@ Vars applyOp(OpId op, llvm::ArrayRef<int64_t> attrs, llvm::ArrayRef<Var> operand
 /// The same for a random op given without its state and offset.
 Vars applyRandomOp(OpId op, Words attrs, llvm::ArrayRef<Var> operands);
 
+/// The same value with a node of its own, so that gradients can be asked for here.
+Var identity(Var var);
+
 /// Runs the tape from `roots` with the given cotangents (null: ones, allowed for one element). With `inputs` empty,
 /// adds to the leaves' `.grad`; else returns the inputs' gradients (null: not reached) and leaves `.grad` alone.
 Vars runBackward(llvm::ArrayRef<Var> roots, llvm::ArrayRef<Var> cotangents, llvm::ArrayRef<Edge> inputs,

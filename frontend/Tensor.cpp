@@ -12,16 +12,31 @@ Cell::~Cell() {
   if (leaf) leaf->cell = nullptr;
 }
 
+void Cell::dispose() {
+  // A view of a view of ... must not unwind by recursion.
+  static thread_local std::vector<Cell *> *pending = nullptr;
+  if (pending) return pending->push_back(this);
+  if (!base && !grad) return delete this;
+  std::vector<Cell *> work{this};
+  pending = &work;
+  while (!work.empty()) {
+    Cell *cell = work.back();
+    work.pop_back();
+    delete cell;
+  }
+  pending = nullptr;
+}
+
 static ValueRef startsValue(const std::vector<int64_t> &starts) {
   return Recorder::current().scalar({DType::I64, {Dim(static_cast<int64_t>(starts.size()))}}, starts.data(),
                                     starts.size() * sizeof(int64_t));
 }
 
 Var Cell::derive(const Var &from) const {
-  Var source = view.detached ? Var{from.value, {}} : from;
+  Var source = view.isDetached ? Var{from.value, {}} : from;
   switch (view.kind) {
   case ViewStep::None:
-  case ViewStep::Same: return source;
+  case ViewStep::Same: return identity(source);
   case ViewStep::Reshape: return applyOp(OpId::Reshape, view.attrs, {source})[0];
   case ViewStep::Transpose: return applyOp(OpId::Transpose, view.attrs, {source})[0];
   case ViewStep::Broadcast: return applyOp(OpId::Broadcast, view.attrs, {source})[0];
@@ -57,15 +72,31 @@ Var Cell::updatedBase(const Var &old, const Var &update) const {
                                       "write to a clone() instead");
 }
 
-Var Cell::read() {
-  wasRead = true;
-  if (base) {
-    Var current = base->read();
-    if (seenVersion != base->root().version) {
-      var = derive(current);
-      seenVersion = base->root().version;
+/// Derives this view, and the views between it and its root, anew. No recursion: views of views can be deep.
+void Cell::follow() {
+  bool isCaptured = Recorder::current().capture;
+  llvm::SmallVector<Cell *> chain;
+  Cell *top = this;
+  for (; top->base && (top->isStale() || isCaptured); top = top->base.get()) chain.push_back(top);
+  Var current = top->own();
+  for (Cell *cell : llvm::reverse(chain)) {
+    if (cell->isStale()) {
+      // Recorded as the view was: reading it under no_grad() first must not cut it off the tape.
+      GradMode mode(cell->view.isTaped);
+      cell->var = cell->derive(current);
+      cell->seenVersion = cell->rootCell->version;
     }
+    if (cell != this) current = cell->own();
   }
+}
+
+Var Cell::read() {
+  if (base && (isStale() || Recorder::current().capture)) follow();
+  return own();
+}
+
+Var Cell::own() {
+  wasRead = true;
   if (Capture *capture = Recorder::current().capture) capture->noteRead(*this);
   if (requiresGrad && !var.edge) {
     if (!leaf) {
@@ -78,35 +109,48 @@ Var Cell::read() {
 }
 
 void Cell::rebind(Var value) {
-  if (base) {
-    Var old = base->read();
-    base->rebind(updatedBase(old, value));
-    // What was written is what a read gives: no need to derive it again. The edge goes through the base.
-    var = view.detached ? Var{value.value, {}} : derive(base->read());
-    seenVersion = base->root().version;
-    return;
+  // Through detach(), .data and no_grad() only the data changes: who required grad keeps its place on the tape.
+  bool keepsEdge = !isGradEnabled();
+  Cell *cell = this;
+  llvm::SmallVector<std::pair<Cell *, Var>, 1> detached; // they show what was written with its own edge
+  for (; cell->base; cell = cell->base.get()) {
+    Var old = cell->base->read();
+    if (cell->view.isDetached) {
+      detached.push_back({cell, value});
+      keepsEdge = true;
+    }
+    if (keepsEdge) old.edge = value.edge = {};
+    value = cell->updatedBase(old, value);
   }
-  Recorder::current().noteRebind(*this);
-  var = std::move(value);
-  ++version;
+  for (Cell *view = this; view != cell; view = view->base.get()) view->var = {}; // derived again when read
+  Recorder::current().noteRebind(*cell);
+  cell->var = {std::move(value.value), keepsEdge ? cell->var.edge : std::move(value.edge)};
+  ++cell->version;
+  for (auto &[view, var] : detached) {
+    view->var = std::move(var);
+    view->seenVersion = cell->version;
+  }
 }
 
 void Cell::write(Var value) {
   if (!(value.spec() == spec))
     throw UserError(ErrorKind::Value, "cannot write " + value.spec().str() + " into " + spec.str());
-  Cell &owner = root();
-  if (isGradEnabled() && owner.requiresGrad && !owner.var.edge && !view.detached)
-    throw UserError(ErrorKind::Runtime, "in-place write to a leaf tensor that requires grad; "
-                                        "use no_grad() or write to its detach()");
+  for (Cell *cell = this; isGradEnabled(); cell = cell->base.get()) {
+    if (cell->requiresGrad && !cell->var.edge)
+      throw UserError(ErrorKind::Runtime, "in-place write to a leaf tensor that requires grad; "
+                                          "use no_grad() or write to its detach()");
+    if (!cell->base || cell->view.isDetached) break;
+  }
   rebind(std::move(value));
 }
 
 void Cell::setRequiresGrad(bool wanted) {
   if (wanted && !isFloat(spec.dtype))
     throw UserError(ErrorKind::Runtime, std::string("only floating point tensors can require grad, not ") + nameOf(spec.dtype));
-  if (!wanted && var.edge)
+  bool hasEdge = bool(isView() && !requiresGrad ? read().edge : var.edge);
+  if (!wanted && hasEdge)
     throw UserError(ErrorKind::Runtime, "requires_grad can only be cleared on a leaf; use detach()");
-  if (var.edge || requiresGrad == wanted) return;
+  if (hasEdge || requiresGrad == wanted) return;
   requiresGrad = wanted;
   flagChanges += wasRead;
 }
@@ -115,7 +159,9 @@ Tensor makeView(Cell &base, ViewStep step) {
   Var from = base.read();
   Tensor view = makeTensor(from);
   view->view = std::move(step);
+  view->view.isTaped = isGradEnabled();
   view->base = Tensor(&base);
+  view->rootCell = &base.root();
   view->var = view->derive(from);
   view->spec = view->var.spec();
   view->seenVersion = base.root().version;

@@ -13,14 +13,15 @@ struct ViewStep {
   enum Kind : uint8_t { None, Same, Reshape, Transpose, Slice, Broadcast } kind = None;
   Words attrs;                 // the op's attribute words
   std::vector<int64_t> starts; // of a slice
-  bool detached = false;       // cuts the tape: detach(), .data
+  bool isDetached = false;     // cuts the tape: detach(), .data
+  bool isTaped = true;         // made while gradients were recorded
 };
 
 class Cell {
 public:
   explicit Cell(Var var) : spec(var.spec()), born(++lastBorn), var(std::move(var)) {}
   ~Cell();
-  void dispose() { delete this; }
+  void dispose();
 
   /// The current value (a view's is derived anew when its base changed) and, for leaves, the edge to `.grad`.
   Var read();
@@ -30,12 +31,12 @@ public:
   /// write() without the checks that keep users from harm: for state the frontend itself updates.
   void rebind(Var value);
 
-  bool isLeaf() { return !var.edge && !(base && !view.detached && base->read().edge); }
+  bool isLeaf() { return !var.edge && !(base && !view.isDetached && base->read().edge); }
   void setRequiresGrad(bool wanted);
   void attachEdge(Edge edge) { var.edge = std::move(edge); }
   bool isView() const { return base.get() != nullptr; }
   /// The cell that views of this one share their data with.
-  Cell &root() { return base ? base->root() : *this; }
+  Cell &root() { return rootCell ? *rootCell : *this; }
 
   static uint64_t flagChanges; // how often requires_grad of a tensor in use changed
   TensorSpec spec;
@@ -54,6 +55,9 @@ private:
   friend Ref<Cell> makeView(Cell &base, ViewStep step);
   friend class JitProgram;
   static uint64_t lastBorn;
+  bool isStale() const { return !var.value || seenVersion != rootCell->version; }
+  Var own(); // the current value of a cell that is not stale
+  void follow();
   Var derive(const Var &from) const;
   Var updatedBase(const Var &old, const Var &update) const;
 
@@ -61,7 +65,8 @@ private:
   Ref<LeafNode> leaf;
   Ref<Cell> base;
   ViewStep view;
-  uint32_t seenVersion = 0;
+  Cell *rootCell = nullptr; // of a view; held by the chain of bases
+  uint32_t seenVersion = 0; // of the root
   uint64_t rebindTrace = 0; // the last trace that rebound this cell
 };
 using Tensor = Ref<Cell>;

@@ -4,7 +4,7 @@
 
 namespace tinyfin::ops {
 
-Tensor detach(const Tensor &x) { return makeView(*x, {ViewStep::Same, {}, {}, true}); }
+Tensor detach(const Tensor &x) { return makeView(*x, {ViewStep::Same, {}, {}, true, true}); }
 
 Tensor reshapeDims(const Tensor &x, llvm::ArrayRef<Dim> dims) {
   return makeView(*x, {ViewStep::Reshape, shapeAttr(dims), {}, false});
@@ -221,11 +221,31 @@ Tensor index(const Tensor &x, llvm::ArrayRef<IndexItem> items) {
   return makeTensor(applyOp(OpId::Gather, {resolved.gatherAxis}, {view->read(), indices})[0]);
 }
 
+/// x[mask] = value: the mask covers the leading axes. What is written must not depend on how many elements it selects.
+static void assignMasked(const Tensor &x, const Tensor &mask, const Operand &value) {
+  size_t rank = mask->spec.rank();
+  llvm::ArrayRef<Dim> dims(x->spec.dims);
+  if (rank > dims.size() || dims.take_front(rank) != llvm::ArrayRef<Dim>(mask->spec.dims))
+    throw UserError(ErrorKind::Index, "the mask's shape " + fin::str(mask->spec.dims) + " is not that of the leading axes of " + x->spec.str());
+  Var chosen = asVar(value, x->spec.dtype);
+  llvm::ArrayRef<Dim> given(chosen.spec().dims);
+  auto isOne = [](Dim dim) { return dim.is(1); };
+  while (!given.empty() && given.size() > dims.size() - rank && isOne(given.front())) given = given.drop_front();
+  if (given.size() > dims.size() - rank)
+    throw UserError(ErrorKind::NotImplemented, "x[mask] = value wants a value that fits every selected place, at most of rank " +
+                                                   std::to_string(dims.size() - rank) + ", found " + chosen.spec().str() +
+                                                   "; use where(mask, value, x)");
+  if (given.size() != chosen.spec().rank()) chosen = applyOp(OpId::Reshape, shapeAttr(given), {chosen})[0];
+  Dims aligned(mask->spec.dims);
+  aligned.resize(dims.size(), Dim(1));
+  Var condition = mask->read();
+  if (rank != dims.size()) condition = applyOp(OpId::Reshape, shapeAttr(aligned), {condition})[0];
+  x->write(applyOp(OpId::Select, {}, {condition, chosen, x->read()})[0]);
+}
+
 void assign(const Tensor &x, llvm::ArrayRef<IndexItem> items, const Operand &value) {
   if (items.size() == 1 && items[0].kind == IndexItem::Indices && items[0].indices->spec.dtype == DType::Bool) {
-    Var mask = items[0].indices->read();
-    Var chosen = applyOp(OpId::Select, {}, {mask, asVar(value, x->spec.dtype), x->read()})[0];
-    return x->write(chosen);
+    return assignMasked(x, items[0].indices, value);
   }
   BasicIndex resolved = resolve(x->spec, items);
   if (resolved.gatherAxis >= 0)
