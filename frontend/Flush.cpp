@@ -73,9 +73,9 @@ public:
   void operator()() {
     auto start = Clock::now();
     collectLive();
-    if (live.empty() && !trace.hasEffects) return bindScalars();
     try {
       bindScalars();
+      if (live.empty() && !trace.hasEffects) return;
       findExecutable();
       inputPointers();
       outputPointers();
