@@ -147,12 +147,13 @@ void Cell::write(Var value) {
 void Cell::setRequiresGrad(bool wanted) {
   if (wanted && !isFloat(spec.dtype))
     throw UserError(ErrorKind::Runtime, std::string("only floating point tensors can require grad, not ") + nameOf(spec.dtype));
+  bool wasInUse = wasRead;
   bool hasEdge = bool(isView() && !requiresGrad ? read().edge : var.edge);
   if (!wanted && hasEdge)
     throw UserError(ErrorKind::Runtime, "requires_grad can only be cleared on a leaf; use detach()");
   if (hasEdge || requiresGrad == wanted) return;
   requiresGrad = wanted;
-  flagChanges += wasRead;
+  flagChanges += wasInUse;
 }
 
 Tensor makeView(Cell &base, ViewStep step) {
