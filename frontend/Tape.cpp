@@ -228,7 +228,7 @@ private:
       if (!below) continue;
       auto [known, isNew] = leads.try_emplace(below, false);
       if (targets.contains(below) || known->second) leads[node] = true;
-      if (isNew) path.push_back({below, 0});
+      if (isNew && !below->isBoundary()) path.push_back({below, 0});
     }
     return leads[&start];
   }
