@@ -58,18 +58,25 @@ LogicalResult mulOfDiv(DivOp op, PatternRewriter &rewriter) {
   return rewriter.replaceOpWithNewOp<MulOp>(op, op.getLhs(), factor), success();
 }
 
-/// op(broadcast(x), y) -> op(x, y) where y alone gives the result its shape.
+/// op(broadcast(x), y) -> op(x, y) where y alone gives the result its shape; likewise op(reshape(scalar), y).
 struct DropBroadcast : OpTraitRewritePattern<Elementwise> {
   using OpTraitRewritePattern::OpTraitRewritePattern;
 
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
     for (OpOperand &operand : op->getOpOperands()) {
-      auto broadcast = operand.get().getDefiningOp<BroadcastOp>();
-      if (!broadcast || !keepsType(op, operand.getOperandNumber(), broadcast.getX())) continue;
-      rewriter.modifyOpInPlace(op, [&] { operand.set(broadcast.getX()); });
+      Value source = sourceOf(operand.get());
+      if (!source || !keepsType(op, operand.getOperandNumber(), source)) continue;
+      rewriter.modifyOpInPlace(op, [&] { operand.set(source); });
       return success();
     }
     return failure();
+  }
+
+  static Value sourceOf(Value operand) {
+    if (auto broadcast = operand.getDefiningOp<BroadcastOp>()) return broadcast.getX();
+    auto reshape = operand.getDefiningOp<ReshapeOp>();
+    bool isOfScalar = reshape && cast<ShapedType>(reshape.getX().getType()).getRank() == 0;
+    return isOfScalar ? reshape.getX() : Value();
   }
 
   static bool keepsType(Operation *op, unsigned changed, Value replacement) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Patterns that remove or move transposes and reshapes. All are exact.
-#include "ir/Fin.h"
+#include "ir/Splat.h"
+#include "mlir/IR/Matchers.h"
 #include "passes/Simplify.h"
 
 using namespace mlir;
@@ -80,12 +81,40 @@ LogicalResult reshapeOfFill(ReshapeOp op, PatternRewriter &rewriter) {
   return rewriter.replaceOpWithNewOp<BroadcastOp>(op, fill.getX(), op.getShapeAttr()), success();
 }
 
+/// slice_update(zeros, u) at known starts -> pad(u): what a slice's derivative is, and what fusion can read in place.
+LogicalResult padOfSliceUpdate(SliceUpdateOp op, PatternRewriter &rewriter) {
+  DenseElementsAttr fill = splatBehind(op.getX());
+  ElementsAttr known;
+  if (!fill || !matchPattern(op.getStarts(), m_Constant(&known))) return failure();
+  auto starts = dyn_cast<DenseIntElementsAttr>(known);
+  auto whole = cast<ShapedType>(op.getType()), part = cast<ShapedType>(op.getUpdate().getType());
+  if (!starts || !whole.hasStaticShape() || !part.hasStaticShape()) return failure();
+  SmallVector<int64_t> low, high;
+  for (auto [start, step, size, extent] : llvm::zip(starts.getValues<int64_t>(), op.getSteps(), part.getShape(), whole.getShape())) {
+    if (start < 0 || start + size > extent || (step != 1 && size != 1)) return failure();
+    low.push_back(start);
+    high.push_back(extent - start - size);
+  }
+  auto scalar = RankedTensorType::get({}, whole.getElementType());
+  Value value = ConstantOp::create(rewriter, op.getLoc(), fill.resizeSplat(scalar));
+  return rewriter.replaceOpWithNewOp<PadOp>(op, op.getUpdate(), value, low, high), success();
+}
+
+/// broadcast(reshape(scalar)) -> broadcast(scalar)
+LogicalResult broadcastOfScalar(BroadcastOp op, PatternRewriter &rewriter) {
+  auto reshape = op.getX().getDefiningOp<ReshapeOp>();
+  if (!reshape || !isScalar(reshape.getX())) return failure();
+  return rewriter.replaceOpWithNewOp<BroadcastOp>(op, reshape.getX(), op.getShapeAttr()), success();
+}
+
 } // namespace
 
 void addMovementPatterns(RewritePatternSet &patterns) {
   patterns.add(transposeIntoMatmul);
   patterns.add(transposeOfMatmul);
   patterns.add(reshapeOfFill);
+  patterns.add(padOfSliceUpdate);
+  patterns.add(broadcastOfScalar);
   patterns.add<SinkReshape>(patterns.getContext());
 }
 

@@ -46,3 +46,37 @@ func.func @repeated_reshapes_stay(%x: tensor<8xf32>, %y: tensor<8x8xf32>) -> ten
   %1 = fin.add %0, %y : (tensor<8x1xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
   return %1 : tensor<8x8xf32>
 }
+
+// CHECK-LABEL: @update_of_zeros_is_a_pad
+// CHECK: %[[ZERO:.+]] = fin.constant dense<0.000000e+00> : tensor<f32>
+// CHECK: fin.pad %arg0, %[[ZERO]] {high = array<i64: 0, 4>, low = array<i64: 0, 2>}
+func.func @update_of_zeros_is_a_pad(%u: tensor<4x2xf32>) -> tensor<4x8xf32> {
+  %z = fin.constant dense<0.0> : tensor<4x8xf32>
+  %s = fin.constant dense<[0, 2]> : tensor<2xi64>
+  %0 = fin.slice_update %z, %u, %s {steps = array<i64: 1, 1>} : (tensor<4x8xf32>, tensor<4x2xf32>, tensor<2xi64>) -> tensor<4x8xf32>
+  return %0 : tensor<4x8xf32>
+}
+
+// Starts known at run time, steps over 1 and starts out of range stay what they are.
+// CHECK-LABEL: @other_updates_stay
+// CHECK-COUNT-3: fin.slice_update
+func.func @other_updates_stay(%u: tensor<2xf32>, %s: tensor<1xi64>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) {
+  %z = fin.constant dense<0.0> : tensor<8xf32>
+  %c = fin.constant dense<2> : tensor<1xi64>
+  %far = fin.constant dense<7> : tensor<1xi64>
+  %0 = fin.slice_update %z, %u, %s {steps = array<i64: 1>} : (tensor<8xf32>, tensor<2xf32>, tensor<1xi64>) -> tensor<8xf32>
+  %1 = fin.slice_update %z, %u, %c {steps = array<i64: 2>} : (tensor<8xf32>, tensor<2xf32>, tensor<1xi64>) -> tensor<8xf32>
+  %2 = fin.slice_update %z, %u, %far {steps = array<i64: 1>} : (tensor<8xf32>, tensor<2xf32>, tensor<1xi64>) -> tensor<8xf32>
+  return %0, %1, %2 : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+}
+
+// CHECK-LABEL: @scalars_need_no_reshape
+// CHECK-NEXT: %[[MUL:.+]] = fin.mul %arg0, %arg1 : (tensor<4x8xf32>, tensor<f32>)
+// CHECK-NEXT: %[[FILL:.+]] = fin.broadcast %arg1
+// CHECK-NEXT: return %[[MUL]], %[[FILL]]
+func.func @scalars_need_no_reshape(%x: tensor<4x8xf32>, %s: tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+  %0 = fin.reshape %s {shape = [1, 1]} : (tensor<f32>) -> tensor<1x1xf32>
+  %1 = fin.mul %x, %0 : (tensor<4x8xf32>, tensor<1x1xf32>) -> tensor<4x8xf32>
+  %2 = fin.broadcast %0 {shape = [4, 8]} : (tensor<1x1xf32>) -> tensor<4x8xf32>
+  return %1, %2 : tensor<4x8xf32>, tensor<4x8xf32>
+}
