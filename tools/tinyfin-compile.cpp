@@ -5,32 +5,41 @@
 #include "backends/cpu/AotCompile.h"
 #include "ir/Envelope.h"
 #include "ir/Fin.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Pipelines.h"
+#include "runtime/Config.h"
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
-#include "mlir/IR/AsmState.h"
-#include "mlir/IR/Diagnostics.h"
-#include "mlir/Pass/PassManager.h"
-#include "passes/Pipelines.h"
-#include "runtime/Config.h"
 
 using namespace tinyfin;
 namespace cl = llvm::cl;
 
 static cl::OptionCategory category("tinyfin-compile");
 static cl::opt<std::string> inputPath(cl::Positional, cl::desc("<graph>"), cl::Required, cl::cat(category));
-static cl::opt<std::string> outputPath("o", cl::desc("what to write: NAME.o, NAME.a or NAME.so (with --emit: text, - is stdout)"), cl::value_desc("file"), cl::cat(category));
-static cl::opt<std::string> headerPath("header", cl::desc("C header to write"), cl::value_desc("file"), cl::cat(category));
-static cl::opt<std::string> libraryName("name", cl::desc("prefix of the C names; default: the output's file name without lib"), cl::cat(category));
-static cl::opt<std::string> targetCpu("target-cpu", cl::desc("all (x86-64-v2, -v3 and -v4, picked when the library is used) or host"), cl::init("all"), cl::cat(category));
-static cl::list<std::string> dims("dim", cl::desc("give a symbolic dim its size: N=8"), cl::value_desc("NAME=SIZE"), cl::cat(category));
+static cl::opt<std::string>
+    outputPath("o", cl::desc("what to write: NAME.o, NAME.a or NAME.so (with --emit: text, - is stdout)"),
+               cl::value_desc("file"), cl::cat(category));
+static cl::opt<std::string> headerPath("header", cl::desc("C header to write"), cl::value_desc("file"),
+                                       cl::cat(category));
+static cl::opt<std::string> libraryName("name",
+                                        cl::desc("prefix of the C names; default: the output's file name without lib"),
+                                        cl::cat(category));
+static cl::opt<std::string> targetCpu("target-cpu",
+                                      cl::desc("all (x86-64-v2, -v3 and -v4, picked when the library is used) or host"),
+                                      cl::init("all"), cl::cat(category));
+static cl::list<std::string> dims("dim", cl::desc("give a symbolic dim its size: N=8"), cl::value_desc("NAME=SIZE"),
+                                  cl::cat(category));
 enum class Emit { Library, Mlir, Llvm, Assembly };
-static cl::opt<Emit> emit("emit", cl::desc("write text instead of a library"), cl::init(Emit::Library), cl::cat(category),
-                          cl::values(clEnumValN(Emit::Mlir, "mlir", "the planned graph"), clEnumValN(Emit::Llvm, "llvm", "LLVM IR"),
-                                     clEnumValN(Emit::Assembly, "asm", "assembly")));
+static cl::opt<Emit>
+    emit("emit", cl::desc("write text instead of a library"), cl::init(Emit::Library), cl::cat(category),
+         cl::values(clEnumValN(Emit::Mlir, "mlir", "the planned graph"), clEnumValN(Emit::Llvm, "llvm", "LLVM IR"),
+                    clEnumValN(Emit::Assembly, "asm", "assembly")));
 
 namespace {
 
@@ -73,10 +82,12 @@ std::string nameOfLibrary() {
 /// Appears under `path` whole or not at all.
 std::string writeFile(llvm::StringRef path, llvm::function_ref<std::string(llvm::StringRef temporary)> write) {
   llvm::SmallString<128> temporary;
-  if (std::error_code code = llvm::sys::fs::createUniqueFile(path + ".%%%%%%%%", temporary)) return "cannot write " + path.str() + ": " + code.message();
+  if (std::error_code code = llvm::sys::fs::createUniqueFile(path + ".%%%%%%%%", temporary))
+    return "cannot write " + path.str() + ": " + code.message();
   std::string error = write(temporary);
   if (error.empty())
-    if (std::error_code code = llvm::sys::fs::rename(temporary, path)) error = "cannot write " + path.str() + ": " + code.message();
+    if (std::error_code code = llvm::sys::fs::rename(temporary, path))
+      error = "cannot write " + path.str() + ": " + code.message();
   if (!error.empty()) llvm::sys::fs::remove(temporary);
   return error;
 }
@@ -97,17 +108,22 @@ std::string writeText(llvm::StringRef text) {
 std::string archive(llvm::StringRef path, llvm::MemoryBufferRef object, const std::string &name) {
   std::string memberName = name + ".o";
   llvm::NewArchiveMember member{llvm::MemoryBufferRef(object.getBuffer(), memberName)};
-  llvm::Error error = llvm::writeArchive(path, member, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false);
+  llvm::Error error = llvm::writeArchive(path, member, llvm::SymtabWritingMode::NormalSymtab,
+                                         llvm::object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false);
   return error ? "cannot write " + path.str() + ": " + llvm::toString(std::move(error)) : "";
 }
 
 std::string linkShared(llvm::StringRef path, llvm::StringRef object) {
   llvm::ErrorOr<std::string> cc = llvm::sys::findProgramByName("cc");
-  if (!cc) return "found no program cc on PATH, which links shared libraries; wanted one, or an output that ends in .o or .a";
+  if (!cc)
+    return "found no program cc on PATH, which links shared libraries; wanted one, or an output that ends in .o or .a";
   llvm::SmallString<128> objectPath;
-  if (std::error_code code = llvm::sys::fs::createTemporaryFile("tinyfin", "o", objectPath)) return "cannot write a temporary file: " + code.message();
-  std::string error = writeBytes(objectPath, object), soname = "-Wl,-soname," + llvm::sys::path::filename(outputPath).str();
-  llvm::StringRef command[] = {*cc, "-shared", "-Wl,--no-undefined", "-o", path, objectPath, soname, "-lm", "-lpthread"};
+  if (std::error_code code = llvm::sys::fs::createTemporaryFile("tinyfin", "o", objectPath))
+    return "cannot write a temporary file: " + code.message();
+  std::string error = writeBytes(objectPath, object),
+              soname = "-Wl,-soname," + llvm::sys::path::filename(outputPath).str();
+  llvm::StringRef command[] = {*cc,    "-shared", "-Wl,--no-undefined", "-o", path, objectPath,
+                               soname, "-lm",     "-lpthread"};
   if (error.empty() && llvm::sys::ExecuteAndWait(*cc, command, std::nullopt, {}, 0, 0, &error) != 0 && error.empty())
     error = *cc + " could not link " + outputPath;
   llvm::sys::fs::remove(objectPath);
@@ -118,7 +134,8 @@ std::string writeLibrary(const cpu::AotLibrary &library, const std::string &name
   std::string error = writeFile(outputPath, [&](llvm::StringRef path) {
     llvm::StringRef extension = llvm::sys::path::extension(outputPath);
     if (extension == ".a") return archive(path, library.code->getMemBufferRef(), name);
-    return extension == ".so" ? linkShared(path, library.code->getBuffer()) : writeBytes(path, library.code->getBuffer());
+    return extension == ".so" ? linkShared(path, library.code->getBuffer())
+                              : writeBytes(path, library.code->getBuffer());
   });
   if (!error.empty() || headerPath.empty()) return error;
   return writeFile(headerPath, [&](llvm::StringRef path) { return writeBytes(path, library.header); });
@@ -140,7 +157,8 @@ mlir::LogicalResult runPasses(mlir::ModuleOp module) {
 
 int compile(mlir::ModuleOp module, const std::string &name) {
   auto main = module.lookupSymbol<mlir::func::FuncOp>("main");
-  if (!main || !llvm::hasSingleElement(main.getBody())) return fail(inputPath + ": found no function @main of one block, wanted one");
+  if (!main || !llvm::hasSingleElement(main.getBody()))
+    return fail(inputPath + ": found no function @main of one block, wanted one");
   if (failed(runPasses(module))) return 1;
   if (emit == Emit::Mlir) {
     std::string text;
@@ -149,7 +167,9 @@ int compile(mlir::ModuleOp module, const std::string &name) {
     std::string error = writeText(text + "\n");
     return error.empty() ? 0 : fail(error);
   }
-  cpu::AotForm form = emit == Emit::Llvm ? cpu::AotForm::LLVM : emit == Emit::Assembly ? cpu::AotForm::Assembly : cpu::AotForm::Object;
+  cpu::AotForm form = emit == Emit::Llvm       ? cpu::AotForm::LLVM
+                      : emit == Emit::Assembly ? cpu::AotForm::Assembly
+                                               : cpu::AotForm::Object;
   auto library = cpu::compileLibrary(main, {name, targetCpu == "host", form});
   if (failed(library)) return 1;
   std::string error = emit == Emit::Library ? writeLibrary(*library, name) : writeText(library->code->getBuffer());
@@ -169,7 +189,8 @@ int main(int argc, char **argv) {
   StatusOr<Backend *> backend = findBackend("cpu");
   if (!backend.isOk()) return fail(backend.status().message());
   std::unique_ptr<mlir::MLIRContext> context = makeContext(*backend.value());
-  mlir::ScopedDiagnosticHandler handler(context.get(), [](mlir::Diagnostic &diagnostic) { return printDiagnostic(diagnostic), mlir::success(); });
+  mlir::ScopedDiagnosticHandler handler(
+      context.get(), [](mlir::Diagnostic &diagnostic) { return printDiagnostic(diagnostic), mlir::success(); });
   mlir::OwningOpRef<mlir::ModuleOp> module = fin::readGraphFile(inputPath, *context);
   return module ? compile(*module, name) : 1;
 }

@@ -6,9 +6,11 @@
 #include "llvm/Linker/Linker.h"
 
 #define TINYFIN_EMBED(name)                                                                                            \
-  __asm__(".section .rodata\n.balign 16\n.globl tinyfin_aot_" #name "\n.hidden tinyfin_aot_" #name "\ntinyfin_aot_" #name ":\n"               \
+  __asm__(".section .rodata\n.balign 16\n.globl tinyfin_aot_" #name "\n.hidden tinyfin_aot_" #name                     \
+          "\ntinyfin_aot_" #name ":\n"                                                                                 \
           ".incbin \"" TINYFIN_AOT_BITCODE_DIR "/" #name ".bc\"\n"                                                     \
-          ".globl tinyfin_aot_" #name "_end\n.hidden tinyfin_aot_" #name "_end\ntinyfin_aot_" #name "_end:\n.byte 0\n.text\n");                \
+          ".globl tinyfin_aot_" #name "_end\n.hidden tinyfin_aot_" #name "_end\ntinyfin_aot_" #name                    \
+          "_end:\n.byte 0\n.text\n");                                                                                  \
   extern "C" const char tinyfin_aot_##name[], tinyfin_aot_##name##_end[]
 
 TINYFIN_EMBED(runtime);
@@ -18,7 +20,9 @@ TINYFIN_EMBED(v4);
 
 namespace tinyfin::cpu {
 
-llvm::StringRef aotRuntimeBitcode() { return {tinyfin_aot_runtime, static_cast<size_t>(tinyfin_aot_runtime_end - tinyfin_aot_runtime)}; }
+llvm::StringRef aotRuntimeBitcode() {
+  return {tinyfin_aot_runtime, static_cast<size_t>(tinyfin_aot_runtime_end - tinyfin_aot_runtime)};
+}
 
 llvm::StringRef aotKernelBitcode(int level) {
   static const char *const bounds[][2] = {
@@ -28,7 +32,9 @@ llvm::StringRef aotKernelBitcode(int level) {
 
 Status linkBitcode(llvm::Module &module, llvm::StringRef bitcode, llvm::StringRef suffix) {
   auto parsed = llvm::parseBitcodeFile(llvm::MemoryBufferRef(bitcode, "runtime"), module.getContext());
-  if (!parsed) return Status::error(StatusCode::Internal, "the embedded runtime is damaged: " + llvm::toString(parsed.takeError()));
+  if (!parsed)
+    return Status::error(StatusCode::Internal,
+                         "the embedded runtime is damaged: " + llvm::toString(parsed.takeError()));
   std::unique_ptr<llvm::Module> part = std::move(*parsed);
   if (!suffix.empty())
     // Templates of several machines have the same names: none may stand for another's.
@@ -43,7 +49,8 @@ Status linkBitcode(llvm::Module &module, llvm::StringRef bitcode, llvm::StringRe
       object.setVisibility(llvm::GlobalValue::DefaultVisibility);
     }
   part->setModuleFlag(llvm::Module::Override, "PIC Level", static_cast<uint32_t>(2));
-  if (llvm::Linker::linkModules(module, std::move(part))) return Status::error(StatusCode::Internal, "the embedded runtime does not link");
+  if (llvm::Linker::linkModules(module, std::move(part)))
+    return Status::error(StatusCode::Internal, "the embedded runtime does not link");
   return Status::ok();
 }
 

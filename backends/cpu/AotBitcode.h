@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The runtime of compiled libraries (runtime/aot/) as LLVM bitcode that was embedded when this program was built.
 #pragma once
+#include "runtime/Status.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/IR/Module.h"
-#include "runtime/Status.h"
 
 namespace tinyfin::cpu {
 

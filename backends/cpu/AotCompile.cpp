@@ -8,6 +8,7 @@
 #include "backends/cpu/AotHeader.h"
 #include "backends/cpu/AotHost.h"
 #include "backends/cpu/Codegen.h"
+#include "runtime/aot/Aot.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -17,7 +18,6 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
 #include "llvm/Transforms/IPO/Internalize.h"
-#include "runtime/aot/Aot.h"
 
 using namespace mlir;
 
@@ -35,7 +35,9 @@ std::vector<Target> targetsFor(const AotOptions &options) {
     Machine host = Machine::host();
     return {{host, host.lanes == 16 ? 2 : host.lanes == 8 ? 1 : 0, "_host"}};
   }
-  return {{Machine::level("x86-64-v2"), 0, "_v2"}, {Machine::level("x86-64-v3"), 1, "_v3"}, {Machine::level("x86-64-v4"), 2, "_v4"}};
+  return {{Machine::level("x86-64-v2"), 0, "_v2"},
+          {Machine::level("x86-64-v3"), 1, "_v3"},
+          {Machine::level("x86-64-v4"), 2, "_v4"}};
 }
 
 class LibraryCompiler {
@@ -68,7 +70,8 @@ private:
     std::string error, cpu = options.hostOnly ? machine.cpu : "x86-64-v2";
     llvm::Triple triple(machine.triple);
     const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
-    target.reset(found->createTargetMachine(triple, cpu, machine.features, llvm::TargetOptions(), llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
+    target.reset(found->createTargetMachine(triple, cpu, machine.features, llvm::TargetOptions(), llvm::Reloc::PIC_,
+                                            std::nullopt, llvm::CodeGenOptLevel::Default));
     module->setTargetTriple(triple);
     module->setDataLayout(target->createDataLayout());
   }
@@ -119,14 +122,16 @@ private:
   }
 
   LogicalResult checkRuntimeOp(const AotStep &step, const Machine &machine) {
-    bool isHalf = llvm::StringRef(step.runtimeOp).ends_with(nameOf(DType::F16)) && step.inputs[0].type.dtype == DType::F16;
+    bool isHalf =
+        llvm::StringRef(step.runtimeOp).ends_with(nameOf(DType::F16)) && step.inputs[0].type.dtype == DType::F16;
     if (isHalf && !machine.hasF16c) return refuse(step, machine, "float16 without hardware conversion");
     return success();
   }
 
   void strip() {
     std::vector<std::string> kept = interfaceNames(options.name);
-    llvm::internalizeModule(*module, [&](const llvm::GlobalValue &value) { return llvm::is_contained(kept, value.getName()); });
+    llvm::internalizeModule(*module,
+                            [&](const llvm::GlobalValue &value) { return llvm::is_contained(kept, value.getName()); });
     llvm::LoopAnalysisManager loops;
     llvm::FunctionAnalysisManager functions;
     llvm::CGSCCAnalysisManager graphs;
@@ -150,11 +155,13 @@ private:
       module->print(stream, nullptr);
     } else {
       llvm::legacy::PassManager passes;
-      auto kind = options.form == AotForm::Assembly ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile;
+      auto kind =
+          options.form == AotForm::Assembly ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile;
       if (target->addPassesToEmitFile(passes, stream, nullptr, kind)) return nullptr;
       passes.run(*module);
     }
-    return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), options.name, /*RequiresNullTerminator=*/false);
+    return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), options.name,
+                                                           /*RequiresNullTerminator=*/false);
   }
 
   func::FuncOp main;
@@ -168,7 +175,8 @@ private:
 } // namespace
 
 std::string whyNotAName(llvm::StringRef name) {
-  bool isName = !name.empty() && !llvm::isDigit(name[0]) && llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+  bool isName = !name.empty() && !llvm::isDigit(name[0]) &&
+                llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
   return isName ? "" : "found '" + name.str() + "', wanted a C identifier (--name)";
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a planned function, whose dims may be symbolic, to the object code of a C library and its header (docs/design/0005).
+// From a planned function, whose dims may be symbolic, to the object code of a C library and its header
+// (docs/design/0005).
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "runtime/Status.h"
+#include "llvm/Support/MemoryBuffer.h"
 
 namespace tinyfin::cpu {
 

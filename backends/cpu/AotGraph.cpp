@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads offsets, regions and names from a planned function.
 #include "backends/cpu/AotGraph.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSet.h"
+#include "backends/cpu/Domain.h"
 #include "passes/Storage.h"
 #include "runtime/aot/Aot.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -34,17 +35,21 @@ private:
     for (unsigned i = 0; i < main.getNumArguments(); ++i) {
       TensorSpec type = *fin::specOf(main.getArgumentTypes()[i]);
       for (Dim dim : type.dims)
-        if (!dim.isConstant() && !llvm::is_contained(graph.symbols, dim.symbolName())) graph.symbols.push_back(dim.symbolName().str());
+        if (!dim.isConstant() && !llvm::is_contained(graph.symbols, dim.symbolName()))
+          graph.symbols.push_back(dim.symbolName().str());
       graph.inputs.push_back({nameOf(main.getArgAttrOfType<StringAttr>(i, kNameAttr), "in", i), type});
     }
     Operation *terminator = main.front().getTerminator();
     for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
-      AotParameter output{nameOf(main.getResultAttrOfType<StringAttr>(i, kNameAttr), "out", i), *fin::specOf(value.getType())};
+      AotParameter output{nameOf(main.getResultAttrOfType<StringAttr>(i, kNameAttr), "out", i),
+                          *fin::specOf(value.getType())};
       auto alias = value.getDefiningOp<fin::AliasOp>();
-      if (auto into = alias ? dyn_cast<BlockArgument>(alias.getInto()) : BlockArgument()) output.into = into.getArgNumber();
+      if (auto into = alias ? dyn_cast<BlockArgument>(alias.getInto()) : BlockArgument())
+        output.into = into.getArgNumber();
       for (Dim dim : output.type.dims)
         if (!dim.isConstant() && !llvm::is_contained(graph.symbols, dim.symbolName()))
-          return terminator->emitError("result ") << i << " has dim " << dim.str() << ", wanted symbols of the arguments";
+          return terminator->emitError("result ")
+                 << i << " has dim " << dim.str() << ", wanted symbols of the arguments";
       graph.outputs.push_back(std::move(output));
     }
     return success();
@@ -74,7 +79,8 @@ private:
         region.symbols.push_back(graph.symbolNumber(symbols.back()));
       }
       if (symbols.size() > aot::kMaxSymbols)
-        return main.emitError("has a value whose size is a product of ") << symbols.size() << " symbols, the limit is " << aot::kMaxSymbols;
+        return main.emitError("has a value whose size is a product of ")
+               << symbols.size() << " symbols, the limit is " << aot::kMaxSymbols;
       regionsBySymbols[symbols] = graph.regions.size();
       graph.regions.push_back(std::move(region));
     }
@@ -88,10 +94,14 @@ private:
         return value.getDefiningOp()->emitOpError("has dim ") << dim.str() << ", wanted symbols of the arguments";
     const fin::StorageClass &held = storage.of(value);
     switch (held.place) {
-    case fin::Place::Input: return AotValue{{AotPlace::Input, held.number}, *type};
-    case fin::Place::Output: return AotValue{{AotPlace::Output, held.number}, *type};
-    case fin::Place::Constant: return AotValue{{AotPlace::Constant, held.number}, *type};
-    case fin::Place::Arena: break;
+    case fin::Place::Input:
+      return AotValue{{AotPlace::Input, held.number}, *type};
+    case fin::Place::Output:
+      return AotValue{{AotPlace::Output, held.number}, *type};
+    case fin::Place::Constant:
+      return AotValue{{AotPlace::Constant, held.number}, *type};
+    case fin::Place::Arena:
+      break;
     }
     std::optional<fin::Size> size = fin::sizeOfTensor(held.root.getType());
     std::vector<std::string> symbols(size->symbols.begin(), size->symbols.end());
@@ -102,14 +112,6 @@ private:
     if (auto constant = dyn_cast<fin::ConstantOp>(op)) return graph.constants.push_back(constant), success();
     if (fin::isView(&op) || op.hasTrait<OpTrait::IsTerminator>()) return success();
     AotStep step{&op, runtimeOpOf(&op), {}, {}, {}, {}};
-    if (!step.runtimeOp.empty()) {
-      step.attrs = fin::wordsOf(&op);
-    } else {
-      auto fusion = dyn_cast<fin::FusionOp>(op);
-      StatusOr<KernelSpec> spec = fusion ? specOfFusion(fusion) : specOfOp(&op);
-      if (!spec.isOk()) return op.emitOpError("cannot be in a library: ") << spec.status().message();
-      step.kernel = std::move(spec.value());
-    }
     // A generated kernel of one op has an argument for each distinct operand.
     bool isDistinct = step.runtimeOp.empty() && !isa<fin::FusionOp>(op);
     llvm::SmallDenseSet<Value> seen;
@@ -118,7 +120,25 @@ private:
         if (failed(append(step.inputs, operand))) return failure();
     for (Value result : op.getResults())
       if (failed(append(step.outputs, result))) return failure();
+    if (step.runtimeOp.empty()) return addKernels(step);
+    step.attrs = fin::wordsOf(&op);
     graph.steps.push_back(std::move(step));
+    return success();
+  }
+
+  /// A kernel for each group of results that fit one set of loops.
+  LogicalResult addKernels(const AotStep &whole) {
+    auto fusion = dyn_cast<fin::FusionOp>(whole.op);
+    StatusOr<KernelSpec> spec = fusion ? specOfFusion(fusion) : specOfOp(whole.op);
+    if (!spec.isOk()) return whole.op->emitOpError("cannot be in a library: ") << spec.status().message();
+    for (const SmallVector<unsigned> &group : groupOutputs(spec.value())) {
+      AotStep step{whole.op, {}, {}, {}, {}, {}};
+      SmallVector<uint32_t, 4> used;
+      step.kernel = extract(spec.value(), group, used);
+      for (uint32_t input : used) step.inputs.push_back(whole.inputs[input]);
+      for (unsigned output : group) step.outputs.push_back(whole.outputs[output]);
+      graph.steps.push_back(std::move(step));
+    }
     return success();
   }
 
@@ -143,13 +163,26 @@ std::string runtimeOpOf(Operation *op) {
   if (!id) return "";
   std::string name = fin::infoOf(*id).mnemonic;
   switch (*id) {
-  case OpId::Matmul: case OpId::Conv2d: case OpId::Conv2dInputGrad: case OpId::Conv2dWeightGrad: case OpId::MaxPool2d:
-  case OpId::AvgPool2d: case OpId::MaxPool2dGrad: case OpId::AvgPool2dGrad: case OpId::Argmax: case OpId::ScatterAdd: {
+  case OpId::Matmul:
+  case OpId::Conv2d:
+  case OpId::Conv2dInputGrad:
+  case OpId::Conv2dWeightGrad:
+  case OpId::MaxPool2d:
+  case OpId::AvgPool2d:
+  case OpId::MaxPool2dGrad:
+  case OpId::AvgPool2dGrad:
+  case OpId::Argmax:
+  case OpId::ScatterAdd: {
     Type element = cast<ShapedType>(op->getOperand(0).getType()).getElementType();
     return name + "_" + nameOf(*fin::dtypeOf(element));
   }
-  case OpId::Slice: case OpId::SliceUpdate: case OpId::Gather: case OpId::Assert: return name;
-  default: return "";
+  case OpId::Slice:
+  case OpId::SliceUpdate:
+  case OpId::Gather:
+  case OpId::Assert:
+    return name;
+  default:
+    return "";
   }
 }
 

@@ -2,8 +2,8 @@
 // Arguments of all steps share a few arrays on the stack: each call has returned before the next is prepared.
 #include "backends/cpu/AotHost.h"
 #include "backends/Constants.h"
-#include "llvm/IR/IRBuilder.h"
 #include "runtime/aot/Aot.h"
+#include "llvm/IR/IRBuilder.h"
 
 using namespace llvm;
 
@@ -37,7 +37,8 @@ struct Types {
 
 class HostEmitter : Types {
 public:
-  HostEmitter(Module &module, const AotGraph &graph, const Machine &machine, StringRef suffix) : Types(module), graph(graph), suffix(suffix) {
+  HostEmitter(Module &module, const AotGraph &graph, const Machine &machine, StringRef suffix)
+      : Types(module), graph(graph), suffix(suffix) {
     auto *type = FunctionType::get(b.getInt32Ty(), {ptr(), ptr(), ptr()}, false);
     host = Function::Create(type, GlobalValue::InternalLinkage, "host" + suffix, module);
     host->addFnAttr("target-cpu", machine.cpu);
@@ -71,8 +72,12 @@ private:
   StructType *tensorType() { return StructType::get(context, {ptr(), ptr(), i64(), i64()}); }
   StructType *callType() { return StructType::get(context, {ptr(), ptr(), i64(), ptr(), ptr(), i64(), i64()}); }
 
-  Value *load(Value *array, int64_t index, Type *type) { return b.CreateLoad(type, b.CreateConstInBoundsGEP1_64(i64(), array, index)); }
-  void store(Value *value, Value *array, int64_t index) { b.CreateStore(value, b.CreateConstInBoundsGEP1_64(i64(), array, index)); }
+  Value *load(Value *array, int64_t index, Type *type) {
+    return b.CreateLoad(type, b.CreateConstInBoundsGEP1_64(i64(), array, index));
+  }
+  void store(Value *value, Value *array, int64_t index) {
+    b.CreateStore(value, b.CreateConstInBoundsGEP1_64(i64(), array, index));
+  }
 
   Value *extent(Dim dim) {
     if (dim.isConstant()) return word(dim.constant());
@@ -87,17 +92,22 @@ private:
   Value *address(AotPlace place) {
     const unsigned numSymbols = graph.symbols.size(), numInputs = graph.inputs.size();
     switch (place.kind) {
-    case AotPlace::Input: return load(host->getArg(1), 1 + numSymbols + place.number, ptr());
-    case AotPlace::Output: return load(host->getArg(1), 1 + numSymbols + numInputs + place.number, ptr());
-    case AotPlace::Constant: return module.getNamedGlobal((kConstantPrefix + Twine(place.number)).str());
-    case AotPlace::Arena: break;
+    case AotPlace::Input:
+      return load(host->getArg(1), 1 + numSymbols + place.number, ptr());
+    case AotPlace::Output:
+      return load(host->getArg(1), 1 + numSymbols + numInputs + place.number, ptr());
+    case AotPlace::Constant:
+      return module.getNamedGlobal((kConstantPrefix + Twine(place.number)).str());
+    case AotPlace::Arena:
+      break;
     }
     return b.CreateGEP(b.getInt8Ty(), bases[place.number], b.CreateNSWMul(units[place.number], word(place.offset)));
   }
 
   void launch(const AotStep &step, const AotKernel &kernel) {
     unsigned at = 0;
-    for (const AotValue &value : concat<const AotValue>(step.inputs, step.outputs)) store(address(value.place), args, at++);
+    for (const AotValue &value : concat<const AotValue>(step.inputs, step.outputs))
+      store(address(value.place), args, at++);
     std::vector<std::string> names = step.kernel.symbols();
     for (auto [i, name] : enumerate(names)) store(symbols[graph.symbolNumber(name)], kernelDims, i);
     Value *last = extent(kernel.launch.last), *block = word(kernel.launch.block);
@@ -107,7 +117,8 @@ private:
     std::vector<int64_t> sample(names.size(), 64);
     Function *function = module.getFunction(kernel.name);
     FunctionCallee launcher = runtime("aot_launch", b.getVoidTy(), {ptr(), ptr(), ptr(), ptr(), i64(), i64()});
-    b.CreateCall(launcher, {host->getArg(0), function, args, kernelDims, count, word(kernel.launch.grain(names, sample))});
+    b.CreateCall(launcher,
+                 {host->getArg(0), function, args, kernelDims, count, word(kernel.launch.grain(names, sample))});
   }
 
   Value *dimsOf(const AotValue &value, unsigned number) {
@@ -129,7 +140,8 @@ private:
       ++at;
     }
     Value *outputs = b.CreateConstInBoundsGEP1_64(tensorType(), tensors, step.inputs.size());
-    Value *fields[] = {host->getArg(0), words(step.attrs), word(step.attrs.size()), tensors, outputs, word(step.inputs.size()), word(step.outputs.size())};
+    Value *fields[] = {host->getArg(0), words(step.attrs),        word(step.attrs.size()),  tensors,
+                       outputs,         word(step.inputs.size()), word(step.outputs.size())};
     for (auto [i, field] : enumerate(fields)) store(field, call, i);
     FunctionCallee op = runtime(("aot_op_" + step.runtimeOp + suffix).str(), b.getInt32Ty(), {ptr()});
     Value *code = b.CreateCall(op, {call});
@@ -169,22 +181,33 @@ private:
     for (const AotParameter &output : graph.outputs) names.push_back(text(output.name));
     for (const AotRegion &region : graph.regions) {
       SmallVector<Constant *> fields = {word(region.bytes), word(region.symbols.size())};
-      for (unsigned i = 0; i < aot::kMaxSymbols; ++i) fields.push_back(word(i < region.symbols.size() ? region.symbols[i] : 0));
+      for (unsigned i = 0; i < aot::kMaxSymbols; ++i)
+        fields.push_back(word(i < region.symbols.size() ? region.symbols[i] : 0));
       regions.push_back(ConstantStruct::getAnon(fields));
     }
-    for (const std::string &entry : hosts) entries.push_back(entry.empty() ? static_cast<Constant *>(ConstantPointerNull::get(ptr())) : module.getFunction(entry));
-    SmallVector<Constant *> fields = {text(name), word(graph.symbols.size()), word(graph.inputs.size()), word(graph.outputs.size()),
-                                      word(graph.regions.size()), array(names, ptr()), array(regions, regions[0]->getType())};
+    for (const std::string &entry : hosts)
+      entries.push_back(entry.empty() ? static_cast<Constant *>(ConstantPointerNull::get(ptr()))
+                                      : module.getFunction(entry));
+    SmallVector<Constant *> fields = {text(name),
+                                      word(graph.symbols.size()),
+                                      word(graph.inputs.size()),
+                                      word(graph.outputs.size()),
+                                      word(graph.regions.size()),
+                                      array(names, ptr()),
+                                      array(regions, regions[0]->getType())};
     fields.append(entries);
     return constant(ConstantStruct::getAnon(fields), "descriptor");
   }
 
   Constant *text(StringRef text) { return constant(ConstantDataArray::getString(context, text), "text"); }
-  Constant *array(ArrayRef<Constant *> items, Type *type) { return constant(ConstantArray::get(ArrayType::get(type, items.size()), items), "array"); }
+  Constant *array(ArrayRef<Constant *> items, Type *type) {
+    return constant(ConstantArray::get(ArrayType::get(type, items.size()), items), "array");
+  }
 
   /// NAME_what(arguments...) calls the runtime's function, after `first` if it is given.
   void wrap(StringRef what, StringRef target, Type *result, ArrayRef<Type *> arguments, Value *first = nullptr) {
-    auto *function = Function::Create(FunctionType::get(result, arguments, false), GlobalValue::ExternalLinkage, name + "_" + what, module);
+    auto *function = Function::Create(FunctionType::get(result, arguments, false), GlobalValue::ExternalLinkage,
+                                      name + "_" + what, module);
     function->addFnAttr(Attribute::NoUnwind);
     b.SetInsertPoint(BasicBlock::Create(context, "", function));
     SmallVector<Value *> values;
@@ -202,7 +225,8 @@ private:
 
 } // namespace
 
-void emitHost(Module &module, const AotGraph &graph, ArrayRef<AotKernel> kernels, const Machine &machine, StringRef suffix) {
+void emitHost(Module &module, const AotGraph &graph, ArrayRef<AotKernel> kernels, const Machine &machine,
+              StringRef suffix) {
   HostEmitter(module, graph, machine, suffix).emit(kernels);
 }
 
@@ -213,7 +237,8 @@ Status emitConstants(Module &module, const AotGraph &graph) {
     if (failed(copyElements(value, bytes.data())))
       return Status::error(StatusCode::InvalidArgument, "the bytes of a constant are missing or of the wrong size");
     Constant *data = ConstantDataArray::getString(module.getContext(), bytes, /*AddNull=*/false);
-    auto *global = new GlobalVariable(module, data->getType(), true, GlobalValue::InternalLinkage, data, kConstantPrefix + Twine(i));
+    auto *global = new GlobalVariable(module, data->getType(), true, GlobalValue::InternalLinkage, data,
+                                      kConstantPrefix + Twine(i));
     global->setAlignment(Align(64));
   }
   return Status::ok();
@@ -225,7 +250,8 @@ void emitInterface(Module &module, const AotGraph &graph, StringRef name, ArrayR
 
 std::vector<std::string> interfaceNames(StringRef name) {
   std::vector<std::string> names;
-  for (const char *what : {"create", "destroy", "run", "error", "set_threads"}) names.push_back((name + "_" + what).str());
+  for (const char *what : {"create", "destroy", "run", "error", "set_threads"})
+    names.push_back((name + "_" + what).str());
   return names;
 }
 

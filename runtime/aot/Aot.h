@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a compiled library is made of at run time. The layouts of Descriptor, Region, Tensor and Call are also written by
-// backends/cpu/AotHost.cpp. Plain C-like C++: no exceptions, RTTI, new, delete, virtual functions or guarded statics.
+// What a compiled library is made of at run time. The layouts of Descriptor, Region, Tensor and Call are also written
+// by backends/cpu/AotHost.cpp. Plain C-like C++: no exceptions, RTTI, new, delete, virtual functions or guarded
+// statics.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -67,9 +68,11 @@ const char *aot_error(const Library *library);
 int32_t aot_set_threads(Library *library, int32_t threads);
 
 /// Runs a generated kernel over [0, count) in pieces of `grain`.
-void aot_launch(Library *library, KernelFn kernel, void *const *args, const int64_t *dims, int64_t count, int64_t grain);
+void aot_launch(Library *library, KernelFn kernel, void *const *args, const int64_t *dims, int64_t count,
+                int64_t grain);
 /// body(context, begin, end) over [0, count) in pieces of `grain` whose bounds do not depend on the number of threads.
-void aot_parallel(Library *library, int64_t count, int64_t grain, void (*body)(void *, int64_t, int64_t), void *context);
+void aot_parallel(Library *library, int64_t count, int64_t grain, void (*body)(void *, int64_t, int64_t),
+                  void *context);
 /// Sets the message as printf would and returns `code`.
 int32_t aot_fail(Library *library, int32_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /// Scratch memory that each thread can take without fail: the largest asked for so far.
@@ -77,9 +80,10 @@ bool aot_reserve(Library *library, int32_t use, size_t bytes);
 }
 
 template <class Body> void parallelFor(Library *library, int64_t count, int64_t grain, const Body &body) {
-  aot_parallel(library, count, grain,
-               [](void *context, int64_t begin, int64_t end) { (*static_cast<const Body *>(context))(begin, end); },
-               const_cast<Body *>(&body));
+  aot_parallel(
+      library, count, grain,
+      [](void *context, int64_t begin, int64_t end) { (*static_cast<const Body *>(context))(begin, end); },
+      const_cast<Body *>(&body));
 }
 
 /// x86-64-v2 is 0; below it -1.

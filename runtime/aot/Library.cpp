@@ -30,10 +30,12 @@ int32_t checkArgs(Library *library, const int64_t *words) {
   if (!words) return aot_fail(library, kInvalidArgument, "args is null");
   int64_t wanted = 8 * (1 + d.numDims + d.numInputs + d.numOutputs);
   if (words[0] != wanted)
-    return aot_fail(library, kInvalidArgument, "args->size is %lld, wanted sizeof(%s_args), %lld", static_cast<long long>(words[0]), d.name, static_cast<long long>(wanted));
+    return aot_fail(library, kInvalidArgument, "args->size is %lld, wanted sizeof(%s_args), %lld",
+                    static_cast<long long>(words[0]), d.name, static_cast<long long>(wanted));
   for (int64_t i = 0; i < d.numDims; ++i)
     if (words[1 + i] < 1)
-      return aot_fail(library, kInvalidArgument, "%s is %lld, wanted at least 1", d.names[i], static_cast<long long>(words[1 + i]));
+      return aot_fail(library, kInvalidArgument, "%s is %lld, wanted at least 1", d.names[i],
+                      static_cast<long long>(words[1 + i]));
   for (int64_t i = d.numDims; i < d.numDims + d.numInputs + d.numOutputs; ++i)
     if (!words[1 + i]) return aot_fail(library, kInvalidArgument, "%s is null", d.names[i]);
   return kOk;
@@ -124,8 +126,10 @@ extern "C" int32_t aot_run(Library *library, const int64_t *words) {
   if (!library) return kInvalidArgument;
   if (int32_t code = checkArgs(library, words)) return code;
   size_t bytes = 0;
-  if (!layOut(library, words + 1, bytes)) return aot_fail(library, kOutOfMemory, "dims need more memory than a machine can address");
-  if (!growWorkspace(library, bytes)) return aot_fail(library, kOutOfMemory, "cannot allocate a workspace of %zu bytes", bytes);
+  if (!layOut(library, words + 1, bytes))
+    return aot_fail(library, kOutOfMemory, "dims need more memory than a machine can address");
+  if (!growWorkspace(library, bytes))
+    return aot_fail(library, kOutOfMemory, "cannot allocate a workspace of %zu bytes", bytes);
   for (int64_t i = 0; i < library->descriptor->numRegions; ++i) // offsets become addresses
     library->regions[i].base = library->workspace + reinterpret_cast<intptr_t>(library->regions[i].base);
   library->error[0] = 0;

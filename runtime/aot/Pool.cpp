@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads of a library. Idle ones spin shortly, then sleep; the caller takes part and waits only for threads that joined.
+// Threads of a library. Idle ones spin shortly, then sleep; the caller takes part and waits only for threads that
+// joined.
 #include "runtime/aot/Library.h"
 
 namespace tinyfin::aot {
@@ -79,11 +80,13 @@ void stopThreads(Library *library) {
   pool.threads = 1;
 }
 
-extern "C" void aot_parallel(Library *library, int64_t count, int64_t grain, void (*body)(void *, int64_t, int64_t), void *context) {
+extern "C" void aot_parallel(Library *library, int64_t count, int64_t grain, void (*body)(void *, int64_t, int64_t),
+                             void *context) {
   if (count <= 0) return;
   Pool &pool = library->pool;
   if (pool.threads == 1 || count <= grain) {
-    for (int64_t begin = 0; begin < count; begin += grain) body(context, begin, count - begin > grain ? begin + grain : count);
+    for (int64_t begin = 0; begin < count; begin += grain)
+      body(context, begin, count - begin > grain ? begin + grain : count);
     return;
   }
   pthread_mutex_lock(&pool.lock);
@@ -107,14 +110,18 @@ struct Launched {
 };
 } // namespace
 
-extern "C" void aot_launch(Library *library, KernelFn kernel, void *const *args, const int64_t *dims, int64_t count, int64_t grain) {
+extern "C" void aot_launch(Library *library, KernelFn kernel, void *const *args, const int64_t *dims, int64_t count,
+                           int64_t grain) {
   if (count <= 0) return;
   if (library->pool.threads == 1 || count <= grain) return kernel(args, dims, 0, count);
   Launched launched{kernel, args, dims};
-  aot_parallel(library, count, grain, [](void *context, int64_t begin, int64_t end) {
-    auto *launched = static_cast<Launched *>(context);
-    launched->kernel(launched->args, launched->dims, begin, end);
-  }, &launched);
+  aot_parallel(
+      library, count, grain,
+      [](void *context, int64_t begin, int64_t end) {
+        auto *launched = static_cast<Launched *>(context);
+        launched->kernel(launched->args, launched->dims, begin, end);
+      },
+      &launched);
 }
 
 } // namespace tinyfin::aot

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fin.conv2d and its gradients. With P = output height * width and taps = channels * kernel height * width, columns(x) is a
-// matrix of `taps` rows and P columns:
+// fin.conv2d and its gradients. With P = output height * width and taps = channels * kernel height * width, columns(x)
+// is a matrix of `taps` rows and P columns:
 //   forward     y[O, P] = weight[O, taps] * columns(x)
 //   input grad  columns(dx) = weight^T * dy, added up where windows overlap
 //   weight grad dweight = sum over images of dy * columns(x)^T, a partial sum a group of images, added in order
@@ -26,10 +26,11 @@ template <class T> class Conv {
 public:
   using C = Compute<T>;
   /// x [N, C, H, W], weight [O, C, KH, KW], y [N, O, OH, OW].
-  Conv(const Call &call, const int64_t *x, const int64_t *weight, const int64_t *y, const int64_t *strides, const int64_t *padding)
-      : call(call), windows(x + 2, y + 2, weight + 2, strides, padding), images(x[0]), channels(x[1]), outChannels(weight[0]),
-        taps(product(weight, 1, 4)), positions(windows.outputPlane()), inputImage(channels * windows.inputPlane()),
-        outputImage(outChannels * positions) {}
+  Conv(const Call &call, const int64_t *x, const int64_t *weight, const int64_t *y, const int64_t *strides,
+       const int64_t *padding)
+      : call(call), windows(x + 2, y + 2, weight + 2, strides, padding), images(x[0]), channels(x[1]),
+        outChannels(weight[0]), taps(product(weight, 1, 4)), positions(windows.outputPlane()),
+        inputImage(channels * windows.inputPlane()), outputImage(outChannels * positions) {}
 
   int32_t forward(const Tensor &x, const Tensor &weight, const Tensor &y) {
     const C *weights;
@@ -38,7 +39,8 @@ public:
       for (int64_t n = begin; n < end; ++n) {
         T *to = y.as<T>() + n * outputImage;
         C *product = isNarrow ? scratch<C>(ScratchUse::LayoutY, outputImage) : reinterpret_cast<C *>(to);
-        multiply(outChannels, positions, taps, weights, taps, 1, columnsOf(x.as<const T>() + n * inputImage), positions, 1, product, false);
+        multiply(outChannels, positions, taps, weights, taps, 1, columnsOf(x.as<const T>() + n * inputImage), positions,
+                 1, product, false);
         if (isNarrow)
           for (int64_t i = 0; i < outputImage; ++i) to[i] = store<T>(product[i]);
       }
@@ -52,7 +54,8 @@ public:
     parallelFor(call.library, images, pieceOf(outputImage * taps / 8), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
         C *columns = scratch<C>(ScratchUse::Columns, taps * positions);
-        multiply(taps, positions, outChannels, weights, 1, taps, widened(dy.as<const T>() + n * outputImage), positions, 1, columns, false);
+        multiply(taps, positions, outChannels, weights, 1, taps, widened(dy.as<const T>() + n * outputImage), positions,
+                 1, columns, false);
         addColumns(columns, dx.as<T>() + n * inputImage);
       }
     });
@@ -62,7 +65,8 @@ public:
   int32_t weightGrad(const Tensor &x, const Tensor &dy, const Tensor &dweight) {
     int64_t weights = outChannels * taps, group = std::max<int64_t>(1, (images + kMostGroups - 1) / kMostGroups);
     int64_t groups = std::max<int64_t>(1, (images + group - 1) / group);
-    if (!reserveScratch(taps, positions) || !reserve<C>(call, ScratchUse::LayoutW, groups * weights)) return failOutOfMemory(call);
+    if (!reserveScratch(taps, positions) || !reserve<C>(call, ScratchUse::LayoutW, groups * weights))
+      return failOutOfMemory(call);
     C *partial = scratch<C>(ScratchUse::LayoutW, groups * weights);
     std::fill(partial, partial + weights, C(0));
     parallelFor(call.library, images, group, [&](int64_t begin, int64_t end) {
@@ -82,7 +86,8 @@ public:
 private:
   static constexpr bool isNarrow = sizeof(C) != sizeof(T);
 
-  static void multiply(int64_t m, int64_t n, int64_t k, const C *a, int64_t aRow, int64_t aCol, const C *b, int64_t bRow, int64_t bCol, C *c, bool accumulate) {
+  static void multiply(int64_t m, int64_t n, int64_t k, const C *a, int64_t aRow, int64_t aCol, const C *b,
+                       int64_t bRow, int64_t bCol, C *c, bool accumulate) {
     gemm::Block block{m, n, k, a, aRow, aCol, b, bRow, bCol, c, n};
     block.accumulate = accumulate;
     gemm::multiply(dtypeOf<C>, block);

@@ -8,12 +8,14 @@ namespace {
 
 size_t elementBytes(const Tensor &tensor) { return sizeOf(static_cast<DType>(tensor.dtype)); }
 
-int32_t checkStarts(const Call &call, const Tensor &x, const int64_t *starts, const int64_t *sizes, std::span<const int64_t> steps) {
+int32_t checkStarts(const Call &call, const Tensor &x, const int64_t *starts, const int64_t *sizes,
+                    std::span<const int64_t> steps) {
   for (int64_t i = 0; i < x.rank; ++i) {
     if (sizes[i] == 0) continue;
     const __int128 last = static_cast<__int128>(starts[i]) + static_cast<__int128>(sizes[i] - 1) * steps[i];
     if (starts[i] >= 0 && starts[i] < x.dims[i] && last >= 0 && last < x.dims[i]) continue;
-    return aot_fail(call.library, kOutOfRange, "slice start %lld of axis %lld is out of range for extent %lld with size %lld and step %lld",
+    return aot_fail(call.library, kOutOfRange,
+                    "slice start %lld of axis %lld is out of range for extent %lld with size %lld and step %lld",
                     static_cast<long long>(starts[i]), static_cast<long long>(i), static_cast<long long>(x.dims[i]),
                     static_cast<long long>(sizes[i]), static_cast<long long>(steps[i]));
   }
@@ -21,7 +23,9 @@ int32_t checkStarts(const Call &call, const Tensor &x, const int64_t *starts, co
 }
 
 /// Calls copy(element of the whole, element of the part, count, step in the whole) for each row of the part.
-template <class Copy> void forRows(const Tensor &whole, const int64_t *sizes, const int64_t *starts, std::span<const int64_t> steps, Copy copy) {
+template <class Copy>
+void forRows(const Tensor &whole, const int64_t *sizes, const int64_t *starts, std::span<const int64_t> steps,
+             Copy copy) {
   int64_t rank = whole.rank, width = rank ? sizes[rank - 1] : 1;
   int64_t rows = rank ? product(sizes, 0, rank - 1) : 1;
   if (width == 0) return;
@@ -38,7 +42,8 @@ template <class Copy> void forRows(const Tensor &whole, const int64_t *sizes, co
 
 void copyRow(char *to, int64_t toStep, const char *from, int64_t fromStep, int64_t count, int64_t bytes) {
   if (toStep == 1 && fromStep == 1) return void(std::memcpy(to, from, static_cast<size_t>(count * bytes)));
-  for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * toStep * bytes, from + i * fromStep * bytes, static_cast<size_t>(bytes));
+  for (int64_t i = 0; i < count; ++i)
+    std::memcpy(to + i * toStep * bytes, from + i * fromStep * bytes, static_cast<size_t>(bytes));
 }
 
 int32_t slice(const Call &call) {
@@ -88,14 +93,18 @@ int32_t gather(const Call &call) {
   if (indices.count == 0) return kOk;
   parallelFor(call.library, outer * indices.count, pieceOf(bytes), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
-      std::memcpy(result.data + row * bytes, x.data + (row / indices.count * extent + indices[row % indices.count]) * bytes, static_cast<size_t>(bytes));
+      std::memcpy(result.data + row * bytes,
+                  x.data + (row / indices.count * extent + indices[row % indices.count]) * bytes,
+                  static_cast<size_t>(bytes));
   });
   return kOk;
 }
 
 template <class T> T sum(T a, T b) {
-  if constexpr (std::numeric_limits<T>::is_integer) return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-  else return store<T>(load<T>(a) + load<T>(b));
+  if constexpr (std::numeric_limits<T>::is_integer)
+    return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  else
+    return store<T>(load<T>(a) + load<T>(b));
 }
 
 template <class T> int32_t scatterAdd(const Call &call) {
@@ -135,8 +144,10 @@ template <class T> int32_t argmax(const Call &call) {
         best = isLarger ? j : best;
         largest = isLarger ? value : largest;
       }
-      if (isWide) result.as<int64_t>()[i] = best;
-      else result.as<int32_t>()[i] = static_cast<int32_t>(best);
+      if (isWide)
+        result.as<int64_t>()[i] = best;
+      else
+        result.as<int32_t>()[i] = static_cast<int32_t>(best);
     }
   });
   return kOk;
@@ -149,7 +160,8 @@ int32_t assertAll(const Call &call) {
   const int64_t count = call.inputs[0].numElements();
   int failed = 0;
   for (int64_t i = 0; i < count; ++i) failed |= !condition[i];
-  return failed ? aot_fail(call.library, kAssertFailed, "%.*s", static_cast<int>(text.size()), text.data()) : int32_t(kOk);
+  return failed ? aot_fail(call.library, kAssertFailed, "%.*s", static_cast<int>(text.size()), text.data())
+                : int32_t(kOk);
 }
 
 } // namespace

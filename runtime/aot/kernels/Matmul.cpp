@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fin.matmul: every pair of matrices in blocks of rows and columns, each a product in registers (runtime/kernels/MatmulGemm.h).
+// fin.matmul: every pair of matrices in blocks of rows and columns, each a product in registers
+// (runtime/kernels/MatmulGemm.h).
 #include "runtime/aot/kernels/Op.h"
 #include "runtime/kernels/MatmulGemm.h"
 
@@ -42,12 +43,13 @@ template <class T> int32_t matmul(const Call &call) {
   int64_t work = std::min(m, kBlockRows) * std::min(n, kBlockColumns) * k / 8;
   parallelFor(call.library, batches * rowBlocks * columnBlocks, pieceOf(work), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      int64_t batch = i / (rowBlocks * columnBlocks), row = i / columnBlocks % rowBlocks * kBlockRows, column = i % columnBlocks * kBlockColumns;
+      int64_t batch = i / (rowBlocks * columnBlocks), row = i / columnBlocks % rowBlocks * kBlockRows,
+              column = i % columnBlocks * kBlockColumns;
       const T *left = a.tensor.as<const T>() + a.matrixAt(batch, result) * m * k + row * a.outerStride();
       const T *right = b.tensor.as<const T>() + b.matrixAt(batch, result) * k * n + column * b.innerStride();
       T *out = result.as<T>() + (batch * m + row) * n + column;
-      gemm::multiply(dtypeOf<T>, {std::min(kBlockRows, m - row), std::min(kBlockColumns, n - column), k, left, a.outerStride(), a.innerStride(),
-                                  right, b.outerStride(), b.innerStride(), out, n});
+      gemm::multiply(dtypeOf<T>, {std::min(kBlockRows, m - row), std::min(kBlockColumns, n - column), k, left,
+                                  a.outerStride(), a.innerStride(), right, b.outerStride(), b.innerStride(), out, n});
     }
   });
   return kOk;

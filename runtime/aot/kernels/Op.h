@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ops of the runtime share. An op is a function `aot_op_NAME_DTYPE(const Call *)`, or `aot_op_NAME` where the dtype does
-// not matter; backends/cpu/AotOps.cpp lists them. Types and shapes were checked by the compiler: values are checked here.
+// What ops of the runtime share. An op is a function `aot_op_NAME_DTYPE(const Call *)`, or `aot_op_NAME` where the
+// dtype does not matter; backends/cpu/AotOps.cpp lists them. Types and shapes were checked by the compiler: values are
+// checked here.
 #pragma once
 #include "runtime/Attrs.h"
 #include "runtime/aot/Aot.h"
@@ -40,15 +41,19 @@ inline int64_t product(const int64_t *dims, int64_t begin, int64_t end) {
 inline int64_t pieceOf(int64_t workEach) { return std::max<int64_t>(1, kPieceWork / std::max<int64_t>(1, workEach)); }
 
 template <class T> bool reserve(const Call &call, ScratchUse use, int64_t count) {
-  return aot_reserve(call.library, static_cast<int32_t>(use), static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(T));
+  return aot_reserve(call.library, static_cast<int32_t>(use),
+                     static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(T));
 }
-inline int32_t failOutOfMemory(const Call &call) { return aot_fail(call.library, kOutOfMemory, "cannot allocate scratch memory"); }
+inline int32_t failOutOfMemory(const Call &call) {
+  return aot_fail(call.library, kOutOfMemory, "cannot allocate scratch memory");
+}
 
 /// Scratch of one product of blocks (MatmulGemm.cpp).
 template <class T> bool reserveGemm(const Call &call, int64_t n, int64_t k) {
   constexpr int64_t kRows = 16, kColumns = 64; // no tile is larger
   int64_t width = (n + kColumns - 1) / kColumns * kColumns;
-  return reserve<Compute<T>>(call, ScratchUse::GemmB, width * k) && reserve<Compute<T>>(call, ScratchUse::GemmA, kRows * k);
+  return reserve<Compute<T>>(call, ScratchUse::GemmB, width * k) &&
+         reserve<Compute<T>>(call, ScratchUse::GemmA, kRows * k);
 }
 
 /// Indices of either width.

@@ -29,7 +29,8 @@ void reduceWindows(const T *x, T *y, const Windows &w, Compute<T> initial, Combi
     }
     T *__restrict out = y + oh * w.cols.output;
     if (w.cols.kernel == 2 && w.cols.stride == 2 && w.cols.padding == 0) {
-      for (int64_t ow = 0; ow < w.cols.output; ++ow) out[ow] = store<T>(finish(combine(line[2 * ow], line[2 * ow + 1])));
+      for (int64_t ow = 0; ow < w.cols.output; ++ow)
+        out[ow] = store<T>(finish(combine(line[2 * ow], line[2 * ow + 1])));
       continue;
     }
     for (int64_t ow = 0; ow < w.cols.output; ++ow) {
@@ -52,7 +53,8 @@ int32_t pool(const Call &call, Compute<T> initial, Combine combine, Finish finis
   Windows w = windowsOf(call, x, y, attrs);
   if (!reserve<Compute<T>>(call, ScratchUse::Rows, w.cols.input)) return failOutOfMemory(call);
   return forPlanes(call, x, w.inputPlane(), [&](int64_t plane) {
-    reduceWindows(x.as<const T>() + plane * w.inputPlane(), y.as<T>() + plane * w.outputPlane(), w, initial, combine, finish);
+    reduceWindows(x.as<const T>() + plane * w.inputPlane(), y.as<T>() + plane * w.outputPlane(), w, initial, combine,
+                  finish);
   });
 }
 
@@ -103,7 +105,8 @@ template <class T> int32_t maxPoolGrad(const Call &call) {
   return poolGrad<T>(call, w, call.outputs[0], [&](Compute<T> *sums, int64_t plane) {
     const T *from = x.as<const T>() + plane * w.inputPlane(), *gradient = dy.as<const T>() + plane * w.outputPlane();
     for (int64_t oh = 0; oh < w.rows.output; ++oh)
-      for (int64_t ow = 0; ow < w.cols.output; ++ow) sums[firstLargest(from, w, oh, ow)] += load<T>(gradient[oh * w.cols.output + ow]);
+      for (int64_t ow = 0; ow < w.cols.output; ++ow)
+        sums[firstLargest(from, w, oh, ow)] += load<T>(gradient[oh * w.cols.output + ow]);
   });
 }
 

@@ -19,8 +19,10 @@ struct Windows {
   int64_t outputPlane() const { return rows.output * cols.output; }
 
   /// From the planes' dims (H, W) and the attributes kernel, strides, padding.
-  Windows(const int64_t *input, const int64_t *output, const int64_t *kernel, const int64_t *strides, const int64_t *padding)
-      : rows{input[0], output[0], kernel[0], strides[0], padding[0]}, cols{input[1], output[1], kernel[1], strides[1], padding[1]} {}
+  Windows(const int64_t *input, const int64_t *output, const int64_t *kernel, const int64_t *strides,
+          const int64_t *padding)
+      : rows{input[0], output[0], kernel[0], strides[0], padding[0]},
+        cols{input[1], output[1], kernel[1], strides[1], padding[1]} {}
 };
 
 } // namespace tinyfin::aot
