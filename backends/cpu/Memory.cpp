@@ -2,6 +2,7 @@
 // Loads and stores of emitted kernels: uniform, contiguous or gathered, with conversion between storage and registers.
 #include "backends/cpu/Code.h"
 #include "backends/cpu/Index.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::arith;
@@ -88,11 +89,24 @@ Value Code::load(DType dtype, Value pointer, const Index &at, Value mask) {
                                                         b.getI32IntegerAttr(alignment)));
 }
 
+/// A mask known to have no lane but the first.
+static bool isFirstLaneOnly(Value mask) {
+  DenseElementsAttr lanes;
+  if (!mask || !matchPattern(mask, m_Constant(&lanes))) return false;
+  auto values = lanes.getValues<bool>();
+  return llvm::count(values, true) == 1 && *values.begin();
+}
+
 void Code::store(DType dtype, Value value, Value pointer, const Index &at, Value mask) {
   Type storage = storageType(dtype);
   unsigned alignment = sizeOf(dtype);
   IndexMath math(*this);
   Value where = address(pointer, math.scalar(at), storage);
+  // As a masked store LLVM 22 would write 32 bits of a 16-bit element that was truncated on the way.
+  if (!at.isUniform() && isFirstLaneOnly(mask)) {
+    Value first = vector::ExtractOp::create(b, loc, widen(value), ArrayRef<int64_t>{0});
+    return void(LLVM::StoreOp::create(b, loc, toStorage(dtype, first), where, alignment));
+  }
   Value item = toStorage(dtype, at.isUniform() ? value : widen(value));
   if (at.isUniform() || !mask) return void(LLVM::StoreOp::create(b, loc, item, where, alignment));
   LLVM::MaskedStoreOp::create(b, loc, item, where, widen(mask), b.getI32IntegerAttr(alignment));

@@ -72,6 +72,15 @@ TEST(Map, HalfTypesKeepSpecials) {
   }
 }
 
+TEST(Map, HalfTypesOfOddLengthsStayInBounds) {
+  for (int64_t extent : {1, 17, 18, 31, 33})
+    for (DType dtype : {DType::BF16, DType::F16, DType::I8}) {
+      SpecBuilder b;
+      uint32_t x = b.input(dtype, {3, extent}), y = b.input(dtype, {extent});
+      expectSame(b.finish({b.op(OpId::Add, {x, y})}), Fill::Unit, 1e-2, 1e-2);
+    }
+}
+
 TEST(Map, ChainsOverShapes) {
   for (const auto &shape : kShapes) {
     SpecBuilder b;
