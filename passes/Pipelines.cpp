@@ -32,10 +32,9 @@ private:
   const PipelineSettings &settings;
 };
 
-std::unique_ptr<Pass> createCheck(const char *phase, const PipelineSettings &settings) {
+std::unique_ptr<Pass> createCheck(const char *phase) {
   CheckContractPassOptions options;
   options.phase = phase;
-  options.symbolic = settings.symbolic;
   return createCheckContractPass(options);
 }
 
@@ -61,7 +60,7 @@ void buildOptimize(OpPassManager &pm, const PipelineSettings &settings) {
   // Simplifying uncovers equal expressions, folding uncovers constants that patterns look for.
   phase.add(createSimplifyPass());
   cleanUp(phase);
-  phase.addRequired(createCheck("optimize", settings));
+  phase.addRequired(createCheck("optimize"));
 }
 
 void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
@@ -74,20 +73,18 @@ void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
     cleanUp(phase);
     phase.add(createSimplifyPass());
   }
-  phase.addRequired(createCheck("specialize", settings));
+  phase.addRequired(createCheck("specialize"));
 }
 
 void buildFuse(OpPassManager &pm, const PipelineSettings &settings) {
   Phase phase(pm, settings);
-  phase.add(createFuseRegionsPass()).addRequired(createCheck("fuse", settings));
+  phase.add(createFuseRegionsPass()).addRequired(createCheck("fuse"));
 }
 
 void buildPlan(OpPassManager &pm, const PipelineSettings &settings) {
   // Donation is settled first: what an output takes from an input needs no arena.
-  PlanMemoryPassOptions memory;
-  memory.symbolic = settings.symbolic;
   Phase phase(pm, settings);
-  phase.add(createAliasOutputsPass()).addRequired(createPlanMemoryPass(memory)).addRequired(createCheck("plan", settings));
+  phase.add(createAliasOutputsPass()).addRequired(createPlanMemoryPass()).addRequired(createCheck("plan"));
 }
 
 void buildInterpret(OpPassManager &pm, const PipelineSettings &settings) {

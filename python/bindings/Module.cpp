@@ -14,5 +14,4 @@ PYBIND11_MODULE(_core, module) {
   addCreation(module);
   addRuntime(module);
   addJit(module);
-  addExport(module);
 }
