@@ -22,6 +22,13 @@ constexpr Code kCodes[] = {{"<f4", DType::F32}, {"<f8", DType::F64}, {"<f2", DTy
 
 Status refuse(const llvm::Twine &message) { return Status::error(StatusCode::InvalidArgument, ("npy: " + message).str()); }
 
+/// The beginning of what a file holds, fit for a message.
+std::string printable(llvm::StringRef text) {
+  std::string shown;
+  for (char c : text.take_front(40)) shown += llvm::isPrint(c) ? c : '?';
+  return shown;
+}
+
 /// What the header's dictionary says; each key may come once.
 struct Header {
   std::optional<DType> dtype;
@@ -52,7 +59,7 @@ private:
   Status readValue(llvm::StringRef key, Header &header) {
     if (key == "descr" && !header.dtype) return readDType(header);
     if (key == "shape" && !header.dims) return readShape(header);
-    if (key != "fortran_order" || header.isFortran) return refuse("header has key '" + key.take_front(40) + "', wanted 'descr', 'fortran_order' and 'shape', each once");
+    if (key != "fortran_order" || header.isFortran) return refuse("header has key '" + printable(key) + "', wanted 'descr', 'fortran_order' and 'shape', each once");
     header.isFortran = take("True");
     return *header.isFortran || take("False") ? Status::ok() : unexpected("True or False");
   }
@@ -62,7 +69,7 @@ private:
     if (!takeString(code)) return unexpected("a dtype in quotes");
     for (const Code &known : kCodes)
       if (code == known.text) header.dtype = known.dtype;
-    return header.dtype ? Status::ok() : refuse("dtype is '" + code.take_front(40) + "', wanted <f4, <f8, <f2, <i8, <i4, |i1, |u1 or |b1");
+    return header.dtype ? Status::ok() : refuse("dtype is '" + printable(code) + "', wanted <f4, <f8, <f2, <i8, <i4, |i1, |u1 or |b1");
   }
 
   Status readShape(Header &header) {
@@ -91,11 +98,6 @@ private:
   }
   Status unexpected(llvm::StringRef wanted) {
     return refuse("header has '" + printable(rest.take_front(12)) + "', wanted " + wanted);
-  }
-  static std::string printable(llvm::StringRef text) {
-    std::string shown;
-    for (char c : text) shown += llvm::isPrint(c) ? c : '?';
-    return shown;
   }
 
   llvm::StringRef rest;
