@@ -89,18 +89,13 @@ void EagerLowering::addStep(Operation *op, llvm::function_ref<ArgRef(Value)> whe
   list.add(std::move(step));
 }
 
-static bool isSame(const ArgRef &a, const ArgRef &b) {
-  return a.kind == b.kind && a.index == b.index && a.offset == b.offset;
-}
-
-// Values of the body live in scratch memory behind the arena; yielded ones in the fusion's results.
+// Values of the body live in scratch memory behind the arena. Results are copied out last: a result may lie over an
+// input, which a kernel of the whole region reads first, but op by op a later one may still read.
 Status EagerLowering::addFusion(Operation *op, bool isInterpreted) {
   auto fusion = cast<fin::FusionOp>(op);
   Block &body = fusion.getBody().front();
   llvm::DenseMap<Value, ArgRef> places;
   for (auto [argument, input] : llvm::zip(body.getArguments(), fusion.getInputs())) places[argument] = refOf(input);
-  for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands()))
-    if (value.getDefiningOp()) places.try_emplace(value, refOf(fusion.getResult(i)));
   size_t used = 0;
   for (Operation &inner : body) {
     if (isa<fin::YieldOp>(inner)) break;
@@ -111,7 +106,7 @@ Status EagerLowering::addFusion(Operation *op, bool isInterpreted) {
       continue;
     }
     for (Value result : inner.getResults()) {
-      if (!places.try_emplace(result, ArgRef::arena(arenaBytes + used)).second) continue;
+      places[result] = ArgRef::arena(arenaBytes + used);
       used += llvm::alignTo(fin::bytesOf(result.getType()), fin::kArenaAlignment);
     }
     if (!fin::opIdOfOperation(&inner))
@@ -119,8 +114,7 @@ Status EagerLowering::addFusion(Operation *op, bool isInterpreted) {
     addStep(&inner, [&](Value value) { return places.lookup(value); }, isInterpreted);
   }
   for (auto [value, result] : llvm::zip(body.getTerminator()->getOperands(), fusion.getResults()))
-    if (ArgRef from = places.lookup(value), to = refOf(result); !isSame(from, to))
-      list.addCopy(from, to, fin::bytesOf(result.getType()), originOf(op->getLoc()));
+    list.addCopy(places.lookup(value), refOf(result), fin::bytesOf(result.getType()), originOf(op->getLoc()));
   scratchBytes = std::max(scratchBytes, used);
   return Status::ok();
 }
