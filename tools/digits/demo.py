@@ -24,9 +24,10 @@ def say(text):
     print(f"[{time.perf_counter() - STARTED:5.1f} s] {text}", flush=True)
 
 
-def median_ms(step, count):
-    times = []
-    for _ in range(count):
+def median_ms(step, count, budget=3.0):
+    """Of at most `count` steps and `budget` seconds."""
+    times, begin = [], time.perf_counter()
+    while len(times) < count and time.perf_counter() - begin < budget:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
