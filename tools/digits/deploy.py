@@ -38,7 +38,7 @@ def specialize(graph, batch):
 
 def compile_library(graph, out):
     library = out / "libdigits.so"
-    run_tool(BIN / "tinyfin-compile", graph, "--no-libraries", "--name=digits", "-o", library, f"--header={out / 'digits.h'}")
+    run_tool(BIN / "tinyfin-compile", graph, "-o", library, "--header", out / "digits.h")
     return library
 
 
