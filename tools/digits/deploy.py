@@ -33,7 +33,7 @@ def show_graph(title, text, say):
 
 
 def specialize(graph, batch):
-    return run_tool(BIN / "tinyfin-opt", graph, f"--fin-specialize-shapes=dims=N={batch}", "--fin-optimize", "--mlir-elide-elementsattrs-if-larger=8")
+    return run_tool(BIN / "tinyfin-opt", graph, f"--fin-specialize-shapes=dims=N={batch}", "--fin-optimize", "--fin-fuse")
 
 
 def compile_library(graph, out):
@@ -61,11 +61,11 @@ def run(model, test, logits, out, say):
     graph = out / "digits.mlir"
     model.eval()
     fin.export(model, (fin.from_numpy(images[:8]),), str(graph), dynamic={0: {0: "N"}})
-    show_graph("exported, with N images", run_tool(BIN / "tinyfin-opt", graph, "--mlir-elide-elementsattrs-if-larger=8"), say)
+    show_graph("exported, with N images", graph.read_text(), say)
     for batch in (1, 8, 32):
         text = specialize(graph, batch)
         (out / f"digits-{batch}.mlir").write_text(text)
-        show_graph(f"optimized for {batch} images", text, say)
+        show_graph(f"optimized and fused for {batch} images", text, say)
     library = compile_library(graph, out)
     program = build_program(out)
     say(f"compiled {library.name} and {program.name}")
