@@ -93,6 +93,8 @@ std::unique_ptr<MLIRContext> makeContext(Backend &backend) {
   return context;
 }
 
+Status lowerModule(ModuleOp module, Backend &backend) { return runPasses(module, backend); }
+
 StatusOr<std::shared_ptr<Executable>> compileModule(ModuleOp module, Backend &backend, const CompileOptions &options) {
   auto start = std::chrono::steady_clock::now();
   auto main = module.lookupSymbol<func::FuncOp>("main");

@@ -14,6 +14,9 @@ std::unique_ptr<mlir::MLIRContext> makeContext(Backend &backend);
 StatusOr<std::shared_ptr<Executable>> compileModule(mlir::ModuleOp module, Backend &backend,
                                                     const CompileOptions &options);
 
+/// optimize, specialize, fuse and plan alone: what Backend::compile is given.
+Status lowerModule(mlir::ModuleOp module, Backend &backend);
+
 /// Decodes and compiles; `lines` has a "file.py:12" an op or is empty.
 StatusOr<std::shared_ptr<Executable>> compileTrace(std::span<const int64_t> words, llvm::ArrayRef<uint32_t> outputs,
                                                    Backend &backend, const CompileOptions &options,

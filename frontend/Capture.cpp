@@ -43,6 +43,16 @@ void Capture::abandon() {
   leave();
 }
 
+void Capture::undo() {
+  for (OutsideCell &cell : outside)
+    if (cell.gradOf < 0 && !cell.hadGrad) cell.cell->grad = Tensor();
+  for (OutsideCell &cell : outside)
+    if (cell.gradOf >= 0 && !cell.gradOfArg) outside[cell.gradOf].cell->grad = cell.cell;
+  recorder.restoreCells();
+  recorder.truncate({});
+  leave();
+}
+
 void Capture::demote(const std::string &reason) {
   SourceRef line = captureSource();
   std::string where = describeSource(line);

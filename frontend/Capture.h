@@ -54,6 +54,8 @@ public:
   void leave();
   /// For a body that raised: everything recorded is computed as if it had not been captured.
   void abandon();
+  /// Takes back what the body did to tensors from outside, gradients included; nothing is computed.
+  void undo();
 
   /// Calls f(number, isArg, edge) for every argument and outside cell that a gradient can flow to.
   template <class F> void forEachDifferentiable(F &&f) {

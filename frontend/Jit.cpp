@@ -8,11 +8,11 @@
 
 namespace tinyfin {
 
-JitProgram::JitProgram(Capture &capture, llvm::ArrayRef<Tensor> returned) {
+JitProgram::JitProgram(Capture &capture, llvm::ArrayRef<Tensor> returned, bool withBackward) {
   Recorder &recorder = capture.recorder;
   collectState(capture);
   collectGrads(capture);
-  planBackward(capture, returned);
+  if (withBackward) planBackward(capture, returned);
   for (const Tensor &result : returned) {
     // An argument or an outside cell that is returned is that tensor itself.
     auto known = capture.cells.find(result.get());
@@ -88,6 +88,7 @@ void JitProgram::collectState(Capture &capture) {
       capture.cells.try_emplace(cell.get(), Capture::Origin{Source::Outside, index});
     }
     Capture::Origin origin = capture.cells.lookup(cell.get());
+    if (origin.kind == Source::Arg) writtenArgs.push_back(cell);
     states.push_back({origin.index, origin.kind == Source::Arg, placeOf(capture, *cell->var.value)});
   }
 }
@@ -148,6 +149,14 @@ void JitProgram::refuseEscapes(Capture &capture) {
   // What the tape of returned values holds is not an escape: it dies with the capture's own tensors.
   (void)capture;
 }
+
+bool JitProgram::isState(uint32_t outsideCell) const {
+  return llvm::any_of(states, [&](const State &state) { return !state.isArg && state.cell == outsideCell; });
+}
+bool JitProgram::writes(const Cell &arg) const {
+  return llvm::any_of(writtenArgs, [&](const Tensor &written) { return written.get() == &arg; });
+}
+size_t JitProgram::outputIndex(uint32_t slot) const { return llvm::lower_bound(outputs, slot) - outputs.begin(); }
 
 static std::string describeKind(const Source &source) {
   constexpr const char *names[] = {"an argument", "a captured tensor", "a tensor made inside", "a number", "a number argument", "the random state", "a gradient"};

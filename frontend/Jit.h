@@ -28,7 +28,7 @@ struct GradEffect {
 class JitProgram {
 public:
   /// From a finished capture whose body returned `results`. Throws UserError where a value escapes. Does not run it.
-  JitProgram(Capture &capture, llvm::ArrayRef<Tensor> results);
+  JitProgram(Capture &capture, llvm::ArrayRef<Tensor> results, bool withBackward = true);
 
   /// Why `other`, recorded from the same signature, is not the same program; empty: it is.
   std::string differenceFrom(const JitProgram &other) const;
@@ -45,6 +45,18 @@ public:
   size_t ops() const { return opCount; }
   const Words &traceWords() const { return trace; }
   llvm::ArrayRef<uint32_t> outputSlots() const { return outputs; }
+
+  // What an exporter needs to know.
+  const Source &inputAt(size_t index) const { return inputs[index]; }
+  llvm::ArrayRef<Place> resultPlaces() const { return results; }
+  ValueRef outsideValue(uint32_t index) const { return outside[index].value; }
+  bool isState(uint32_t outsideCell) const;
+  bool writes(const Cell &arg) const;
+  size_t outputIndex(uint32_t slot) const;
+  template <class F> void forEachState(F &&f) const {
+    for (const State &state : states)
+      if (!state.isArg) f(state.cell, state.value);
+  }
 
 private:
   struct State { // a cell that the body rebound
@@ -66,6 +78,7 @@ private:
   Words key, trace;
   std::vector<Source> inputs;
   std::vector<OutsideCell> outside;
+  llvm::SmallVector<Tensor> writtenArgs;
   llvm::SmallVector<Place> results;
   llvm::SmallVector<TensorSpec> resultSpecs;
   llvm::SmallVector<bool> argHadGrad;

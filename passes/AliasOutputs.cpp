@@ -79,8 +79,7 @@ private:
     Operation *op = written.root.getDefiningOp();
     return llvm::all_of(op->getOpOperands(), [&](OpOperand &use) {
       if (&storage.of(use.get()) != &input) return true;
-      bool sameShape = cast<ShapedType>(use.get().getType()).getShape() ==
-                       cast<ShapedType>(written.root.getType()).getShape();
+      bool sameShape = haveSameShape(use.get().getType(), written.root.getType());
       return sameShape && readsAtWrittenIndex(op, use.getOperandNumber());
     });
   }

@@ -73,7 +73,8 @@ def CheckContractPass : Fin_Pass<"check-contract"> {
     optimize: recorded ops and constants. specialize: also static shapes. fuse: also fusion regions.
     plan: also aliases, an offset for every result in the arena, and the arena's size.
   }];
-  let options = [Option<"phase", "phase", "std::string", "\"optimize\"", "optimize, specialize, fuse or plan">];
+  let options = [Option<"phase", "phase", "std::string", "\"optimize\"", "optimize, specialize, fuse or plan">,
+                 Option<"symbolic", "symbolic", "bool", "false", "shapes may be symbolic in every phase">];
 }
 
 def FuseRegionsPass : Fin_Pass<"fuse-regions"> {
@@ -106,8 +107,11 @@ def PlanMemoryPass : Fin_Pass<"plan-memory"> {
     operand that dies there. Returned values, arguments and constants are not in the arena.
     After: `fin.offsets = array<i64: 64>` on each op (one a result, -1: not in the arena), `fin.arena_bytes` and
     `fin.max_live_bytes` on the function.
+    With `symbolic`, values of symbolic size lie in a region of the arena for each product of symbols, at offsets in units
+    of that product: `fin.arena_regions = [[4096, "N"]]` on the function, bytes a unit and symbols.
     Guarantees: the arena is aligned to 64 bytes and values that live at the same time do not overlap.
   }];
+  let options = [Option<"symbolic", "symbolic", "bool", "false", "plan symbolic shapes too">];
   let statistics = [Statistic<"arenaBytes", "arena-bytes", "bytes of all arenas">];
 }
 

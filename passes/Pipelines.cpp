@@ -32,9 +32,10 @@ private:
   const PipelineSettings &settings;
 };
 
-std::unique_ptr<Pass> createCheck(const char *phase) {
+std::unique_ptr<Pass> createCheck(const char *phase, const PipelineSettings &settings) {
   CheckContractPassOptions options;
   options.phase = phase;
+  options.symbolic = settings.symbolic;
   return createCheckContractPass(options);
 }
 
@@ -60,7 +61,7 @@ void buildOptimize(OpPassManager &pm, const PipelineSettings &settings) {
   // Simplifying uncovers equal expressions, folding uncovers constants that patterns look for.
   phase.add(createSimplifyPass());
   cleanUp(phase);
-  phase.addRequired(createCheck("optimize"));
+  phase.addRequired(createCheck("optimize", settings));
 }
 
 void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
@@ -73,18 +74,20 @@ void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
     cleanUp(phase);
     phase.add(createSimplifyPass());
   }
-  phase.addRequired(createCheck("specialize"));
+  phase.addRequired(createCheck("specialize", settings));
 }
 
 void buildFuse(OpPassManager &pm, const PipelineSettings &settings) {
   Phase phase(pm, settings);
-  phase.add(createFuseRegionsPass()).addRequired(createCheck("fuse"));
+  phase.add(createFuseRegionsPass()).addRequired(createCheck("fuse", settings));
 }
 
 void buildPlan(OpPassManager &pm, const PipelineSettings &settings) {
   // Donation is settled first: what an output takes from an input needs no arena.
+  PlanMemoryPassOptions memory;
+  memory.symbolic = settings.symbolic;
   Phase phase(pm, settings);
-  phase.add(createAliasOutputsPass()).addRequired(createPlanMemoryPass()).addRequired(createCheck("plan"));
+  phase.add(createAliasOutputsPass()).addRequired(createPlanMemoryPass(memory)).addRequired(createCheck("plan", settings));
 }
 
 void buildInterpret(OpPassManager &pm, const PipelineSettings &settings) {

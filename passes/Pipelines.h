@@ -14,6 +14,7 @@ struct PipelineSettings {
   int64_t foldLimitBytes = 1 << 20;  // largest constant that folding may make
   std::vector<std::string> keep = {};     // composites that the backend runs better whole
   std::vector<std::string> dims = {};     // "N=8": sizes of symbolic dims
+  bool symbolic = false;                  // dims may stay symbolic to the end
 };
 
 /// Canonical, folded, without common subexpressions, dead code and composites but those to keep.

@@ -17,48 +17,74 @@ namespace tinyfin::fin {
 
 namespace {
 
-constexpr unsigned kNone = ~0u;
+/// Values whose bytes are multiples of the same product of symbols; the first part has none.
+struct Part {
+  SmallVector<std::string, 2> symbols;
+  SmallVector<Lifetime> lifetimes;
+  ArenaLayout layout;
+};
+struct Slot {
+  int part = -1; // not in the arena
+  unsigned lifetime = 0;
+};
 
 class Planner {
 public:
-  explicit Planner(func::FuncOp function) : storage(function), lifetimeOf(storage.all().size(), kNone) {}
+  explicit Planner(func::FuncOp function) : storage(function), slots(storage.all().size()), parts(1) {}
 
   void plan(func::FuncOp function) {
     for (auto [i, held] : llvm::enumerate(storage.all()))
       if (held.place == Place::Arena) addLifetime(i, held);
-    layout = layOutArena(lifetimes);
+    for (Part &part : parts) part.layout = layOutArena(part.lifetimes);
     Builder b(function.getContext());
     for (Operation &op : function.front()) writeOffsets(op, b);
-    function->setAttr(kArenaBytesAttr, b.getI64IntegerAttr(layout.bytes));
-    function->setAttr(kMaxLiveBytesAttr, b.getI64IntegerAttr(maxLiveBytes(lifetimes)));
+    function->setAttr(kArenaBytesAttr, b.getI64IntegerAttr(parts[0].layout.bytes));
+    function->setAttr(kMaxLiveBytesAttr, b.getI64IntegerAttr(maxLiveBytes(parts[0].lifetimes)));
+    if (parts.size() > 1) writeRegions(function, b);
   }
 
 private:
-  void addLifetime(unsigned index, const StorageClass &held) {
-    int64_t bytes = llvm::alignTo(bytesOf(held.root.getType()), kArenaAlignment);
-    if (unsigned reused = findDyingOperand(held, bytes); reused != kNone) {
-      lifetimeOf[index] = reused;
-      lifetimes[reused].last = held.last;
-      return;
-    }
-    lifetimeOf[index] = lifetimes.size();
-    lifetimes.push_back({bytes, held.first, held.last});
+  Size sizeOf(Type type) {
+    if (cast<ShapedType>(type).hasStaticShape()) return {bytesOf(type), {}};
+    return *sizeOfTensor(type);
   }
 
-  unsigned findDyingOperand(const StorageClass &held, int64_t bytes) {
+  void addLifetime(unsigned index, const StorageClass &held) {
+    Size size = sizeOf(held.root.getType());
+    size.bytes = llvm::alignTo(size.bytes, kArenaAlignment);
+    int part = partOf(size);
+    Slot &slot = slots[index] = findDyingOperand(held, part, size.bytes);
+    if (slot.part >= 0) {
+      parts[part].lifetimes[slot.lifetime].last = held.last;
+      return;
+    }
+    slot = {part, static_cast<unsigned>(parts[part].lifetimes.size())};
+    parts[part].lifetimes.push_back({size.bytes, held.first, held.last});
+  }
+
+  int partOf(const Size &size) {
+    if (size.symbols.empty()) return 0;
+    auto found = llvm::find_if(parts, [&](const Part &part) { return part.symbols == size.symbols; });
+    if (found == parts.end()) parts.push_back({size.symbols, {}, {}}), found = parts.end() - 1;
+    return found - parts.begin();
+  }
+
+  Slot findDyingOperand(const StorageClass &held, int part, int64_t bytes) {
     Operation *op = held.root.getDefiningOp();
     for (OpOperand &operand : op->getOpOperands()) {
-      unsigned index = storage.indexOf(operand.get()), lifetime = lifetimeOf[index];
-      if (lifetime == kNone || lifetimes[lifetime].bytes != bytes || lifetimes[lifetime].last != held.first) continue;
-      if (mayOverwrite(op, held.root, operand.get(), index)) return lifetime;
+      unsigned index = storage.indexOf(operand.get());
+      Slot slot = slots[index];
+      if (slot.part != part) continue;
+      const Lifetime &lifetime = parts[part].lifetimes[slot.lifetime];
+      if (lifetime.bytes == bytes && lifetime.last == held.first && mayOverwrite(op, held.root, operand.get(), index)) return slot;
     }
-    return kNone;
+    return {};
   }
 
   // Every read of the operand's memory by the op must be at the written index, also through a view of it.
   bool mayOverwrite(Operation *op, Value result, Value dying, unsigned index) {
-    auto type = cast<ShapedType>(result.getType()), from = cast<ShapedType>(dying.getType());
-    if (type.getShape() != from.getShape() || bytesOf(type) != bytesOf(from)) return false;
+    Type type = result.getType(), from = dying.getType();
+    if (!haveSameShape(type, from) || sizeOf(type).bytes != sizeOf(from).bytes) return false;
     return llvm::all_of(op->getOpOperands(), [&](OpOperand &use) {
       return storage.indexOf(use.get()) != index ||
              (use.get() == dying && readsAtWrittenIndex(op, use.getOperandNumber()));
@@ -69,27 +95,46 @@ private:
     if (op.getNumResults() == 0 || isView(&op) || isa<ConstantOp>(op)) return;
     SmallVector<int64_t, 4> offsets;
     for (Value result : op.getResults()) {
-      unsigned lifetime = lifetimeOf[storage.indexOf(result)];
-      offsets.push_back(lifetime == kNone ? kNotInArena : layout.offsets[lifetime]);
+      Slot slot = slots[storage.indexOf(result)];
+      offsets.push_back(slot.part < 0 ? kNotInArena : parts[slot.part].layout.offsets[slot.lifetime]);
     }
     op.setAttr(kOffsetsAttr, b.getDenseI64ArrayAttr(offsets));
   }
 
+  void writeRegions(func::FuncOp function, Builder &b) {
+    SmallVector<Attribute> regions;
+    for (const Part &part : ArrayRef(parts).drop_front()) {
+      SmallVector<Attribute> entry{b.getI64IntegerAttr(part.layout.bytes)};
+      for (const std::string &symbol : part.symbols) entry.push_back(b.getStringAttr(symbol));
+      regions.push_back(b.getArrayAttr(entry));
+    }
+    function->setAttr(kArenaRegionsAttr, b.getArrayAttr(regions));
+  }
+
   Storage storage;
-  SmallVector<unsigned> lifetimeOf; // one a storage class
-  SmallVector<Lifetime> lifetimes;
-  ArenaLayout layout;
+  SmallVector<Slot> slots; // one a storage class
+  SmallVector<Part, 1> parts;
 };
 
+/// Shapes are static, or symbolic where that is wanted.
+LogicalResult checkShapes(func::FuncOp function, bool symbolic) {
+  auto isBad = [&](Type type) {
+    return symbolic ? !sizeOfTensor(type) : !cast<ShapedType>(type).hasStaticShape();
+  };
+  WalkResult walk = function.walk([&](Operation *op) {
+    if (!llvm::any_of(op->getResultTypes(), isBad)) return WalkResult::advance();
+    op->emitOpError(symbolic ? "has a result too large to address"
+                             : "has a dynamic result: memory is planned for static shapes, specialize first");
+    return WalkResult::interrupt();
+  });
+  return failure(walk.wasInterrupted());
+}
+
 struct PlanMemory : impl::PlanMemoryPassBase<PlanMemory> {
+  using Base::Base;
+
   void runOnOperation() override {
-    auto isDynamic = [](Type type) { return !cast<ShapedType>(type).hasStaticShape(); };
-    WalkResult walk = getOperation().walk([&](Operation *op) {
-      if (!llvm::any_of(op->getResultTypes(), isDynamic)) return WalkResult::advance();
-      op->emitOpError("has a dynamic result: memory is planned for static shapes, specialize first");
-      return WalkResult::interrupt();
-    });
-    if (walk.wasInterrupted()) return signalPassFailure();
+    if (failed(checkShapes(getOperation(), symbolic))) return signalPassFailure();
     Planner(getOperation()).plan(getOperation());
   }
 };

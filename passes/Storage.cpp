@@ -24,6 +24,23 @@ bool mayFail(Operation *op) {
   return isa<AssertOp, GatherOp, ScatterAddOp, SliceOp, SliceUpdateOp, EmbeddingOp, CrossEntropyOp>(op);
 }
 
+std::optional<Size> sizeOfTensor(Type type) {
+  std::optional<TensorSpec> spec = specOf(type);
+  if (!spec) return std::nullopt;
+  Size size{static_cast<int64_t>(sizeOf(spec->dtype)), {}};
+  for (Dim dim : spec->dims) {
+    if (__builtin_mul_overflow(size.bytes, dim.isConstant() ? dim.constant() : dim.factor(), &size.bytes)) return std::nullopt;
+    if (!dim.isConstant()) size.symbols.push_back(dim.symbolName().str());
+  }
+  llvm::sort(size.symbols);
+  return size;
+}
+
+bool haveSameShape(Type a, Type b) {
+  auto left = cast<RankedTensorType>(a), right = cast<RankedTensorType>(b);
+  return left.getShape() == right.getShape() && left.getEncoding() == right.getEncoding();
+}
+
 bool isView(Operation *op) { return isa<ReshapeOp, AliasOp>(op); }
 
 // In a map region every op is elementwise or an index transform; the first keep the index, and a read of the whole
@@ -33,8 +50,7 @@ static bool fusionReadsAtWrittenIndex(FusionOp fusion, unsigned operand) {
   Value argument = fusion.getBody().getArgument(operand);
   return llvm::all_of(argument.getUsers(), [&](Operation *user) {
     if (isa<YieldOp>(user)) return true;
-    return user->hasTrait<Elementwise>() && cast<ShapedType>(user->getResult(0).getType()).getShape() ==
-                                               cast<ShapedType>(argument.getType()).getShape();
+    return user->hasTrait<Elementwise>() && haveSameShape(user->getResult(0).getType(), argument.getType());
   });
 }
 

@@ -10,7 +10,7 @@ namespace tinyfin::fin {
 
 /// Names of the attributes that planning leaves behind.
 inline constexpr llvm::StringLiteral kArenaBytesAttr = "fin.arena_bytes", kMaxLiveBytesAttr = "fin.max_live_bytes",
-                                     kOffsetsAttr = "fin.offsets";
+                                     kOffsetsAttr = "fin.offsets", kArenaRegionsAttr = "fin.arena_regions";
 inline constexpr int64_t kArenaAlignment = 64;
 /// In `fin.offsets`: a result that is not in the arena.
 inline constexpr int64_t kNotInArena = -1;
@@ -56,6 +56,18 @@ private:
 
 /// Bytes of a static fin tensor.
 int64_t bytesOf(mlir::Type type);
+
+/// Bytes of any fin tensor: a factor times a product of symbols, which are sorted. Values of equal symbols lie in one
+/// region of the arena, at offsets in units of that product; static ones lie in the first region.
+struct Size {
+  int64_t bytes = 0;
+  llvm::SmallVector<std::string, 2> symbols;
+  bool operator==(const Size &) const = default;
+};
+/// Nothing where the factor overflows.
+std::optional<Size> sizeOfTensor(mlir::Type type);
+/// Equal extents, symbolic ones by name.
+bool haveSameShape(mlir::Type a, mlir::Type b);
 /// Whether the op makes no kernel: its result is its first operand's memory.
 bool isView(mlir::Operation *op);
 /// Whether `op` reads operand number `operand` only at the index it writes, so that its result of the same size may

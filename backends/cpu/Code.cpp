@@ -103,11 +103,11 @@ Value Code::laneNumbers() {
 
 Value Code::tailMask(Value count) {
   if (lanes == 1) return {};
-  if (APInt known; matchPattern(count, m_ConstantInt(&known))) {
-    SmallVector<bool> on(lanes);
-    for (int i = 0; i < lanes; ++i) on[i] = known.sgt(i);
-    auto maskType = cast<ShapedType>(vectorOf(b.getI1Type()));
-    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(maskType, ArrayRef<bool>(on)));
+  if (std::optional<int64_t> whole = known(count)) {
+    SmallVector<bool> on;
+    for (int lane = 0; lane < lanes; ++lane) on.push_back(lane < *whole);
+    auto type = cast<ShapedType>(vectorOf(b.getI1Type()));
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<bool>(on)));
   }
   // 32-bit lanes: one register instead of two. The count is clamped first, it may be far beyond a vector.
   Type i32 = b.getI32Type();

@@ -180,7 +180,7 @@ void Tracer::visitOperands(const KernelOp &op, const AxisMap &map) {
     return visit(op.operands[0], from);
   }
   case OpId::RandomBits: case OpId::Uniform: case OpId::Normal: return;
-  default: break;
+  default: if (!fin::infoOf(op.id).isElementwise && op.id != OpId::Broadcast && op.id != OpId::Full) return;
   }
   for (auto [i, operand] : llvm::enumerate(op.operands)) visit(operand, repeatedTo(map, dims, dimsOf(i)));
 }

@@ -19,6 +19,7 @@ Value Evaluator::at(uint32_t value, const Access &access, Mask mask) {
 Value Evaluator::loadInput(uint32_t value, const Access &access, Mask mask) {
   const TensorSpec &type = spec.values[value];
   Index position = math().linear(access, type.dims);
+  if (strides) strides->push_back({value, position.stride});
   Value both = mask.uniform && !position.isUniform() ? code.conjunction(mask.uniform, mask.lanes)
                : position.isUniform()                ? mask.uniform
                                                      : mask.lanes;

@@ -24,6 +24,8 @@ public:
   void bind(uint32_t value, Value result) { bound[value] = result; }
   void setKept(Access coords, ArrayRef<Dim> extents) { kept = std::move(coords), keptExtents.assign(extents.begin(), extents.end()); }
   IndexMath math() { return IndexMath(code); }
+  /// If not null, gets each load's input and the step between its lanes (0 where indices are read from memory).
+  std::vector<std::pair<uint32_t, int64_t>> *strides = nullptr;
 
 private:
   struct Known {

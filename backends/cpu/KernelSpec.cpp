@@ -13,7 +13,8 @@ bool isReduction(OpId op) {
 bool hasGeneratedForm(OpId op) {
   switch (op) {
   case OpId::Broadcast: case OpId::Full: case OpId::Reshape: case OpId::Transpose: case OpId::Slice: case OpId::Concat:
-  case OpId::Pad: case OpId::Gather: case OpId::Iota: case OpId::RandomBits: case OpId::Uniform: case OpId::Normal: return true;
+  case OpId::Pad: case OpId::Gather: case OpId::Iota: case OpId::RandomBits: case OpId::Uniform: case OpId::Normal:
+  case OpId::Matmul: case OpId::Conv2d: case OpId::MaxPool2d: case OpId::AvgPool2d: return true;
   default: return isReduction(op) || fin::infoOf(op).isElementwise;
   }
 }

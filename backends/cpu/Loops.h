@@ -49,6 +49,10 @@ public:
 private:
   void flat(Value begin, Value end);
   void rows(Value begin, Value end, int64_t blocks);
+  void tiles(Value begin, Value end, unsigned across);
+  /// A loop along which an input that the innermost loop reads in strides is contiguous.
+  std::optional<unsigned> transposedLoop();
+  std::vector<std::pair<uint32_t, int64_t>> stridesAlong(unsigned loop);
   void vectors(ArrayRef<Index> outer, ArrayRef<Index> at, Value mask);
   int unroll();
 };

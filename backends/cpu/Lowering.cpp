@@ -23,7 +23,7 @@ struct PlannedKernel {
 
 class Lowering {
 public:
-  explicit Lowering(func::FuncOp main) : main(main), list("cpu"), eager(main, list) {}
+  Lowering(func::FuncOp main, const CompileOptions &options) : main(main), options(options), list("cpu"), eager(main, list) {}
   StatusOr<std::shared_ptr<Executable>> run();
 
 private:
@@ -37,7 +37,12 @@ private:
   void addChecks(Operation *op, const PlannedKernel &kernel);
   void addGenerated(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code);
 
+  bool isLibraryCall(Operation *op) const {
+    return options.libraries && isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op);
+  }
+
   func::FuncOp main;
+  const CompileOptions &options;
   KernelListBuilder list;
   EagerLowering eager;
   std::vector<PlannedKernel> kernels;
@@ -158,7 +163,7 @@ Status Lowering::addContraction(Operation *op, StatusOr<CallStep> made) {
 }
 
 Status Lowering::addSteps(Operation *op) {
-  if (auto contraction = contractionStep(op)) return addContraction(op, std::move(*contraction));
+  if (auto contraction = isLibraryCall(op) ? contractionStep(op) : std::nullopt) return addContraction(op, std::move(*contraction));
   auto found = planned.find(op);
   if (found == planned.end()) return addRefused(op, unplanned.lookup(op));
   for (unsigned kernel : found->second)
@@ -170,7 +175,7 @@ Status Lowering::addSteps(Operation *op) {
 StatusOr<std::shared_ptr<Executable>> Lowering::run() {
   TINYFIN_RETURN_IF_ERROR(eager.status());
   for (Operation &op : main.front())
-    if (!needsNoStep(op) && !isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op)) plan(&op);
+    if (!needsNoStep(op) && !isLibraryCall(&op)) plan(&op);
   TINYFIN_RETURN_IF_ERROR(compile());
   for (Operation &op : main.front())
     if (!needsNoStep(op)) TINYFIN_RETURN_IF_ERROR(addSteps(&op));
@@ -181,7 +186,7 @@ StatusOr<std::shared_ptr<Executable>> Lowering::run() {
 } // namespace
 
 StatusOr<std::shared_ptr<Executable>> lowerToKernels(func::FuncOp main, const CompileOptions &options) {
-  return Lowering(main).run();
+  return Lowering(main, options).run();
 }
 
 } // namespace tinyfin::cpu

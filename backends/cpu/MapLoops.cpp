@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps: every element by itself. One flat loop where all accesses allow it, else the innermost loop in vectors.
+#include "backends/cpu/Contract.h"
 #include "backends/cpu/Loops.h"
 
 using namespace mlir;
@@ -96,6 +97,61 @@ void MapEmitter::rows(Value begin, Value end, int64_t blocks) {
   });
 }
 
+/// Reads all outputs with the lanes along one loop, into a block that is thrown away.
+std::vector<std::pair<uint32_t, int64_t>> MapEmitter::stridesAlong(unsigned loop) {
+  std::vector<std::pair<uint32_t, int64_t>> strides;
+  Block scratch;
+  {
+    OpBuilder::InsertionGuard guard(code.b);
+    code.b.setInsertionPointToEnd(&scratch);
+    SmallVector<Index> at(domain.loops.size());
+    at[loop] = Index::vector({}, 0);
+    bool wantedScalar = code.wantsScalar;
+    evaluator.forget();
+    evaluator.strides = &strides;
+    for (uint32_t output : spec.outputs)
+      evaluator.at(output, evaluator.math().reshape(coordsOf(at), domain.loops, spec.values[output].dims), {});
+    evaluator.strides = nullptr;
+    evaluator.forget();
+    code.wantsScalar = wantedScalar;
+  }
+  return strides;
+}
+
+std::optional<unsigned> MapEmitter::transposedLoop() {
+  if (code.lanes == 1) return std::nullopt;
+  unsigned last = domain.loops.size() - 1;
+  for (auto [input, stride] : stridesAlong(last)) {
+    if (stride == 0 || stride == 1) continue;
+    for (unsigned loop = 0; loop < last; ++loop)
+      if (llvm::is_contained(stridesAlong(loop), std::pair(input, int64_t(1)))) return loop;
+  }
+  return std::nullopt;
+}
+
+/// Square tiles of a vector's length, so that the cache lines that a strided read touches are used up while they are near.
+void MapEmitter::tiles(Value begin, Value end, unsigned across) {
+  SmallVector<Dim> others;
+  for (unsigned loop = 0; loop + 1 < domain.loops.size(); ++loop)
+    if (loop != across) others.push_back(domain.loops[loop]);
+  Value size = code.extent(domain.loops[across]), tile = code.i64(code.lanes);
+  Value count = code.divide(code.add(size, code.i64(code.lanes - 1)), tile);
+  code.loop(begin, end, code.i64(1), {}, [&](Value index, ValueRange) {
+    SmallVector<Index> at = unravel(code.divide(index, count), others);
+    at.insert(at.begin() + across, Index());
+    Value low = code.mul(code.remainder(index, count), tile), high = code.least(code.add(low, tile), size);
+    SmallVector<Value> none;
+    VectorLoop(code, 1).run(domain.loops.back(), none, [&](ArrayRef<Index> lanes, Value mask, llvm::SmallVectorImpl<Value> &) {
+      code.loop(low, high, code.i64(1), {}, [&](Value row, ValueRange) {
+        at[across] = Index::uniform(row);
+        vectors(at, lanes, mask);
+        return SmallVector<Value>();
+      });
+    });
+    return SmallVector<Value>();
+  });
+}
+
 void MapEmitter::emit(Value begin, Value end, Launch &launch) {
   launch.cost = weigh(spec).cost * (code.lanes == 1 ? 8 : 1);
   launch.work = domain.loops;
@@ -106,6 +162,12 @@ void MapEmitter::emit(Value begin, Value end, Launch &launch) {
     launch.block = kMapBlock;
     return flat(begin, end);
   }
+  if (std::optional<unsigned> across = transposedLoop()) {
+    launch.outer.erase(launch.outer.begin() + *across);
+    launch.last = domain.loops[*across];
+    launch.block = code.lanes;
+    return tiles(begin, end, *across);
+  }
   // Long rows are cut into blocks; a row of unknown length is one piece of work.
   int64_t blocks = last.isConstant() ? (last.constant() + kMapBlock - 1) / kMapBlock : 1;
   if (blocks > 1) launch.last = last, launch.block = kMapBlock;
@@ -113,6 +175,8 @@ void MapEmitter::emit(Value begin, Value end, Launch &launch) {
 }
 
 void emitBody(Code &code, const KernelSpec &spec, ArrayRef<Value> pointers, Value begin, Value end, Launch &launch) {
+  if (spec.ops.size() == 1 && isContraction(spec.ops[0].id))
+    return emitContraction({code, spec, spec.ops[0], pointers, begin, end, launch});
   StatusOr<Domain> domain = planDomain(spec);
   if (!domain.isOk()) return code.refuse(domain.status().message());
   if (domain->isMap()) MapEmitter(code, spec, domain.value(), pointers).emit(begin, end, launch);

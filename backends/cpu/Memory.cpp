@@ -89,12 +89,12 @@ Value Code::load(DType dtype, Value pointer, const Index &at, Value mask) {
                                                         b.getI32IntegerAttr(alignment)));
 }
 
-/// Whether the mask is known to let the first lane alone through.
-static bool isFirstLane(Value mask) {
+/// A mask known to have no lane but the first.
+static bool isFirstLaneOnly(Value mask) {
   DenseElementsAttr lanes;
-  if (!matchPattern(mask, m_Constant(&lanes)) || lanes.isSplat()) return false;
+  if (!mask || !matchPattern(mask, m_Constant(&lanes))) return false;
   auto values = lanes.getValues<bool>();
-  return *values.begin() && llvm::count(values, true) == 1;
+  return llvm::count(values, true) == 1 && *values.begin();
 }
 
 void Code::store(DType dtype, Value value, Value pointer, const Index &at, Value mask) {
@@ -102,10 +102,13 @@ void Code::store(DType dtype, Value value, Value pointer, const Index &at, Value
   unsigned alignment = sizeOf(dtype);
   IndexMath math(*this);
   Value where = address(pointer, math.scalar(at), storage);
+  // As a masked store LLVM 22 would write 32 bits of a 16-bit element that was truncated on the way.
+  if (!at.isUniform() && isFirstLaneOnly(mask)) {
+    Value first = vector::ExtractOp::create(b, loc, widen(value), ArrayRef<int64_t>{0});
+    return void(LLVM::StoreOp::create(b, loc, toStorage(dtype, first), where, alignment));
+  }
   Value item = toStorage(dtype, at.isUniform() ? value : widen(value));
   if (at.isUniform() || !mask) return void(LLVM::StoreOp::create(b, loc, item, where, alignment));
-  // LLVM 22 makes one lane of a narrowing masked store as wide as before narrowing: it would overwrite what follows.
-  if (isFirstLane(mask)) return void(LLVM::StoreOp::create(b, loc, vector::ExtractOp::create(b, loc, item, 0), where, alignment));
   LLVM::MaskedStoreOp::create(b, loc, item, where, widen(mask), b.getI32IntegerAttr(alignment));
 }
 

@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, module) {
   addCreation(module);
   addRuntime(module);
   addJit(module);
+  addExport(module);
 }

@@ -158,6 +158,13 @@ class Jitted:
             raise RuntimeError(f"jit: fullgraph=True, but {reason}")
         return result
 
+    def trace(self, *args, dynamic=None):
+        """The graph of a call with these arguments' shapes, without running or changing anything."""
+        return Stage(self, args, dynamic)
+
+    def lower(self, *args, dynamic=None):
+        return self.trace(*args, dynamic=dynamic).lower()
+
     def explain(self):
         """One record a compiled signature: ops, kernels, interpreted ops, and why it was demoted to eager if it was."""
         return self._jit.explain()
@@ -168,6 +175,27 @@ class Jitted:
 
     def cache_clear(self):
         self._jit.clear()
+
+
+class Stage:
+    """A graph on its way: trace() gives it as recorded, lower() after the backend's passes."""
+
+    def __init__(self, jitted, args, dynamic, lowered=False):
+        from .export import trace_text
+
+        self._jitted, self._args, self._dynamic = jitted, args, dynamic
+        self._text = trace_text(jitted._function, args, dynamic, lowered)
+
+    def lower(self):
+        return Stage(self._jitted, self._args, self._dynamic, lowered=True)
+
+    def as_text(self):
+        """MLIR text."""
+        return self._text
+
+    def compile(self):
+        """The jitted function: its first call of a signature compiles, later ones run without Python."""
+        return self._jitted
 
 
 class _Missing:

@@ -72,6 +72,15 @@ TEST(Map, HalfTypesKeepSpecials) {
   }
 }
 
+TEST(Map, HalfTypesOfOddLengthsStayInBounds) {
+  for (int64_t extent : {1, 17, 18, 31, 33})
+    for (DType dtype : {DType::BF16, DType::F16, DType::I8}) {
+      SpecBuilder b;
+      uint32_t x = b.input(dtype, {3, extent}), y = b.input(dtype, {extent});
+      expectSame(b.finish({b.op(OpId::Add, {x, y})}), Fill::Unit, 1e-2, 1e-2);
+    }
+}
+
 TEST(Map, ChainsOverShapes) {
   for (const auto &shape : kShapes) {
     SpecBuilder b;
@@ -95,7 +104,7 @@ TEST(Map, Broadcasts) {
 
 TEST(Map, Transposes) {
   struct Case { std::vector<int64_t> shape, permutation; };
-  for (const Case &c : {Case{{5, 33}, {1, 0}}, {{40, 24}, {1, 0}}, {{2, 3, 16, 8}, {0, 2, 1, 3}}, {{2, 3, 5, 7}, {3, 1, 0, 2}}, {{1, 64, 3}, {2, 0, 1}}}) {
+  for (const Case &c : {Case{{5, 33}, {1, 0}}, {{40, 24}, {1, 0}}, {{2, 3, 16, 8}, {0, 2, 1, 3}}, {{2, 3, 5, 7}, {3, 1, 0, 2}}, {{1, 64, 3}, {2, 0, 1}}, {{3, 50, 70}, {2, 0, 1}}, {{50, 3, 70}, {2, 1, 0}}}) {
     SpecBuilder b;
     uint32_t x = b.input(DType::F32, c.shape), t = b.op(OpId::Transpose, {x}, listWords(c.permutation));
     expectSame(b.finish({b.op(OpId::Add, {t, t})}));

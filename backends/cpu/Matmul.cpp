@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products. Where the columns of the result are contiguous in the right operand: outer products, a tile of rows
+// times a few vectors of columns in registers, each step of k one broadcast a row. Where the right operand is transposed:
+// dot products along k, a tile of vector accumulators whose lanes are added up at the end.
+#include "backends/cpu/Contract.h"
+#include "backends/cpu/VectorLoop.h"
+
+using namespace mlir;
+using namespace mlir::arith;
+
+namespace tinyfin::cpu {
+
+Value clampTo(Code &code, Value position, Dim extent) {
+  return code.least(position, code.sub(code.extent(extent), code.i64(1)));
+}
+
+namespace {
+
+class MatmulEmitter {
+public:
+  explicit MatmulEmitter(const ContractionArgs &args) : args(args), code(args.code), math(args.code) {
+    AttrReader attrs(args.op.attrs);
+    transposeLhs = attrs.flag();
+    transposeRhs = attrs.flag();
+    ArrayRef<Dim> lhs = args.dimsOf(0), rhs = args.dimsOf(1), result = args.resultDims();
+    columns = result.back();
+    inner = lhs[lhs.size() - 1 - transposeLhs];
+    rows = result[result.size() - 2];
+    batch.assign(result.begin(), result.end() - 2);
+    // A batch of row blocks times one matrix is one product with more rows.
+    if (rhs.size() == 2 && !transposeLhs) {
+      rows = product(result.drop_back());
+      batch.clear();
+    }
+  }
+
+  void emit() {
+    if (!columns.isConstant()) return code.refuse("a matmul with a symbolic number of columns");
+    bool isDot = transposeRhs && !transposeLhs;
+    isDot ? planDot() : planOuter();
+    int64_t blocks = (columns.constant() + blockColumns - 1) / blockColumns;
+    args.launch.outer.assign(batch.begin(), batch.end());
+    args.launch.outer.push_back(Dim(blocks));
+    args.launch.last = rows;
+    args.launch.block = blockRows;
+    args.launch.work = {rows, columns, inner};
+    args.launch.work.append(batch.begin(), batch.end());
+    args.launch.cost = 1.0 / code.lanes;
+    Value rowBlocks = code.divide(code.add(code.extent(rows), code.i64(blockRows - 1)), code.i64(blockRows));
+    code.loop(args.begin, args.end, code.i64(1), {}, [&](Value index, ValueRange) {
+      // Rows are innermost: the columns of the right operand stay in the cache.
+      Value row = code.mul(code.remainder(index, rowBlocks), code.i64(blockRows));
+      Value rest = code.divide(index, rowBlocks);
+      Value column = code.mul(code.remainder(rest, code.i64(blocks)), code.i64(blockColumns));
+      standAt(code.divide(rest, code.i64(blocks)), row);
+      isDot ? dotTile(column) : outerTile(column);
+      return SmallVector<Value>();
+    });
+  }
+
+private:
+  void planOuter() {
+    int64_t vectors = (columns.constant() + code.lanes - 1) / code.lanes;
+    bool isWide = code.lanes == 16; // 32 registers, else 16
+    columnVectors = std::clamp<int64_t>(vectors, 1, isWide ? 4 : 2);
+    blockRows = isWide ? (columnVectors >= 3 ? 6 : 8) : (columnVectors == 2 ? 5 : 8);
+    if (rows.isConstant()) blockRows = std::min(blockRows, std::max<int64_t>(1, rows.constant()));
+    blockColumns = columnVectors * code.lanes;
+  }
+  void planDot() {
+    bool isWide = code.lanes == 16;
+    blockRows = isWide ? 4 : 3;
+    if (rows.isConstant()) blockRows = std::min(blockRows, std::max<int64_t>(1, rows.constant()));
+    blockColumns = blockRows == 1 ? 8 : isWide ? 4 : 3;
+  }
+
+  /// Offset of a batch in an operand whose leading axes broadcast.
+  Index batchOffset(ArrayRef<Index> at, ArrayRef<Dim> dims) {
+    Index offset;
+    ArrayRef<Dim> own = dims.drop_back(2);
+    for (unsigned axis = 0; axis < own.size(); ++axis) {
+      offset = math.multiply(offset, own[axis]);
+      if (!own[axis].is(1)) offset = math.add(offset, at[at.size() - own.size() + axis]);
+    }
+    return math.multiply(offset, product(dims.take_back(2)));
+  }
+
+  void standAt(Value batchIndex, Value row) {
+    SmallVector<Index> at(batch.size());
+    Index rest = Index::uniform(batchIndex);
+    for (int axis = batch.size() - 1; axis >= 0; --axis) {
+      at[axis] = axis ? math.remainder(rest, batch[axis]) : rest;
+      if (axis) rest = math.divide(rest, batch[axis]);
+    }
+    bool isMerged = batch.empty();
+    lhsBase = isMerged ? Index() : batchOffset(at, args.dimsOf(0));
+    rhsBase = isMerged ? Index() : batchOffset(at, args.dimsOf(1));
+    Index resultBase = isMerged ? Index() : batchOffset(at, args.resultDims());
+    bool isWhole = rows.isConstant() && rows.constant() % blockRows == 0;
+    rowStarts.clear();
+    resultStarts.clear();
+    for (int64_t r = 0; r < blockRows; ++r) {
+      Value number = code.add(row, code.i64(r));
+      Index at = Index::uniform(isWhole ? number : clampTo(code, number, rows));
+      rowStarts.push_back(math.add(lhsBase, transposeLhs ? at : math.multiply(at, inner)));
+      resultStarts.push_back(math.add(resultBase, math.multiply(at, columns)));
+    }
+  }
+
+  Index lhsAt(int64_t row, Value k) {
+    Index step = Index::uniform(k);
+    return math.add(rowStarts[row], transposeLhs ? math.multiply(step, rows) : step);
+  }
+
+  void outerTile(Value column) {
+    bool isWhole = columns.constant() % blockColumns == 0;
+    SmallVector<Value> masks, init;
+    SmallVector<Index> lanes;
+    for (int64_t v = 0; v < columnVectors; ++v) {
+      Index lane = Index::vector(column, blockColumns);
+      lane.offset = v * code.lanes;
+      lanes.push_back(lane);
+      masks.push_back(isWhole ? Value() : code.tailMask(code.sub(code.i64(columns.constant() - v * code.lanes), column)));
+    }
+    Value zero = code.widen(code.constant(0, code.integer(0, code.computeType(args.dtype()))));
+    init.assign(blockRows * columnVectors, zero);
+    auto sums = code.loop(code.i64(0), code.extent(inner), code.i64(1), init, [&](Value k, ValueRange carried) {
+      SmallVector<Value> next(carried.begin(), carried.end()), right;
+      for (int64_t v = 0; v < columnVectors; ++v) {
+        Index step = Index::uniform(k);
+        Index at = transposeRhs ? math.add(math.multiply(lanes[v], inner), step) : math.add(math.multiply(step, columns), lanes[v]);
+        right.push_back(code.load(args.dtype(), args.input(1), math.add(rhsBase, at), masks[v]));
+      }
+      for (int64_t r = 0; r < blockRows; ++r) {
+        Value left = code.widen(code.load(args.dtype(), args.input(0), lhsAt(r, k), {}));
+        for (int64_t v = 0; v < columnVectors; ++v) {
+          Value &sum = next[r * columnVectors + v];
+          sum = code.fadd(sum, code.fmul(left, right[v]));
+        }
+      }
+      return next;
+    });
+    for (int64_t r = 0; r < blockRows; ++r)
+      for (int64_t v = 0; v < columnVectors; ++v)
+        code.store(args.dtype(), sums[r * columnVectors + v], args.output(), math.add(resultStarts[r], lanes[v]), masks[v]);
+  }
+
+  void dotTile(Value column) {
+    bool isWhole = columns.constant() % blockColumns == 0;
+    SmallVector<Index> columnAt;
+    for (int64_t c = 0; c < blockColumns; ++c) {
+      Value number = code.add(column, code.i64(c));
+      columnAt.push_back(Index::uniform(isWhole ? number : clampTo(code, number, columns)));
+    }
+    Value zero = code.widen(code.constant(0, code.integer(0, code.computeType(args.dtype()))));
+    SmallVector<Value> sums(blockRows * blockColumns, zero);
+    VectorLoop(code, 1).run(inner, sums, [&](ArrayRef<Index> at, Value mask, llvm::SmallVectorImpl<Value> &carried) {
+      SmallVector<Value> left;
+      for (const Index &start : rowStarts) left.push_back(code.load(args.dtype(), args.input(0), math.add(start, at[0]), mask));
+      for (int64_t c = 0; c < blockColumns; ++c) {
+        Index where = math.add(math.add(rhsBase, math.multiply(columnAt[c], inner)), at[0]);
+        Value right = code.load(args.dtype(), args.input(1), where, mask);
+        for (int64_t r = 0; r < blockRows; ++r) {
+          Value &sum = carried[r * blockColumns + c];
+          sum = code.fadd(sum, code.fmul(left[r], right));
+        }
+      }
+    });
+    for (int64_t r = 0; r < blockRows; ++r)
+      for (int64_t c = 0; c < blockColumns; ++c)
+        code.store(args.dtype(), code.acrossLanes(vector::CombiningKind::ADD, sums[r * blockColumns + c]), args.output(),
+                   math.add(resultStarts[r], columnAt[c]), {});
+  }
+
+  const ContractionArgs &args;
+  Code &code;
+  IndexMath math;
+  bool transposeLhs, transposeRhs;
+  Dim rows, columns, inner;
+  SmallVector<Dim> batch;
+  int64_t blockRows = 1, blockColumns = 1, columnVectors = 1;
+  Index lhsBase, rhsBase;
+  SmallVector<Index> rowStarts, resultStarts;
+};
+
+} // namespace
+
+void emitMatmul(const ContractionArgs &args) { MatmulEmitter(args).emit(); }
+
+} // namespace tinyfin::cpu

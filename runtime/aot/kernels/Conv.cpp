@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// fin.conv2d and its gradients. With P = output height * width and taps = channels * kernel height * width, columns(x)
+// is a matrix of `taps` rows and P columns:
+//   forward     y[O, P] = weight[O, taps] * columns(x)
+//   input grad  columns(dx) = weight^T * dy, added up where windows overlap
+//   weight grad dweight = sum over images of dy * columns(x)^T, a partial sum a group of images, added in order
+// f64 computes in f64, everything else in f32.
+#include "runtime/aot/kernels/Windows.h"
+#include "runtime/kernels/MatmulGemm.h"
+
+namespace tinyfin::aot {
+namespace {
+
+constexpr int64_t kMostGroups = 8; // of images in a gradient of weights
+
+/// The part [begin, end) of an output row whose inputs `out * stride + offset` lie within [0, size).
+struct ValidRange {
+  int64_t begin, end;
+  ValidRange(int64_t count, int64_t stride, int64_t offset, int64_t size) {
+    begin = offset >= 0 ? 0 : std::min(count, (-offset + stride - 1) / stride);
+    end = offset >= size ? begin : std::clamp((size - offset + stride - 1) / stride, begin, count);
+  }
+};
+
+template <class T> class Conv {
+public:
+  using C = Compute<T>;
+  /// x [N, C, H, W], weight [O, C, KH, KW], y [N, O, OH, OW].
+  Conv(const Call &call, const int64_t *x, const int64_t *weight, const int64_t *y, const int64_t *strides,
+       const int64_t *padding)
+      : call(call), windows(x + 2, y + 2, weight + 2, strides, padding), images(x[0]), channels(x[1]),
+        outChannels(weight[0]), taps(product(weight, 1, 4)), positions(windows.outputPlane()),
+        inputImage(channels * windows.inputPlane()), outputImage(outChannels * positions) {}
+
+  int32_t forward(const Tensor &x, const Tensor &weight, const Tensor &y) {
+    const C *weights;
+    if (!reserveScratch(positions, taps) || !widenWeights(weight, weights)) return failOutOfMemory(call);
+    parallelFor(call.library, images, pieceOf(outputImage * taps / 8), [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n) {
+        T *to = y.as<T>() + n * outputImage;
+        C *product = isNarrow ? scratch<C>(ScratchUse::LayoutY, outputImage) : reinterpret_cast<C *>(to);
+        multiply(outChannels, positions, taps, weights, taps, 1, columnsOf(x.as<const T>() + n * inputImage), positions,
+                 1, product, false);
+        if (isNarrow)
+          for (int64_t i = 0; i < outputImage; ++i) to[i] = store<T>(product[i]);
+      }
+    });
+    return kOk;
+  }
+
+  int32_t inputGrad(const Tensor &dy, const Tensor &weight, const Tensor &dx) {
+    const C *weights;
+    if (!reserveScratch(positions, outChannels) || !widenWeights(weight, weights)) return failOutOfMemory(call);
+    parallelFor(call.library, images, pieceOf(outputImage * taps / 8), [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n) {
+        C *columns = scratch<C>(ScratchUse::Columns, taps * positions);
+        multiply(taps, positions, outChannels, weights, 1, taps, widened(dy.as<const T>() + n * outputImage), positions,
+                 1, columns, false);
+        addColumns(columns, dx.as<T>() + n * inputImage);
+      }
+    });
+    return kOk;
+  }
+
+  int32_t weightGrad(const Tensor &x, const Tensor &dy, const Tensor &dweight) {
+    int64_t weights = outChannels * taps, group = std::max<int64_t>(1, (images + kMostGroups - 1) / kMostGroups);
+    int64_t groups = std::max<int64_t>(1, (images + group - 1) / group);
+    if (!reserveScratch(taps, positions) || !reserve<C>(call, ScratchUse::LayoutW, groups * weights))
+      return failOutOfMemory(call);
+    C *partial = scratch<C>(ScratchUse::LayoutW, groups * weights);
+    std::fill(partial, partial + weights, C(0));
+    parallelFor(call.library, images, group, [&](int64_t begin, int64_t end) {
+      C *sum = partial + begin / group * weights;
+      for (int64_t n = begin; n < end; ++n)
+        multiply(outChannels, taps, positions, widened(dy.as<const T>() + n * outputImage), positions, 1,
+                 columnsOf(x.as<const T>() + n * inputImage), 1, positions, sum, n > begin);
+    });
+    for (int64_t i = 0; i < weights; ++i) {
+      C sum = partial[i];
+      for (int64_t g = 1; g < groups; ++g) sum += partial[g * weights + i];
+      dweight.as<T>()[i] = store<T>(sum);
+    }
+    return kOk;
+  }
+
+private:
+  static constexpr bool isNarrow = sizeof(C) != sizeof(T);
+
+  static void multiply(int64_t m, int64_t n, int64_t k, const C *a, int64_t aRow, int64_t aCol, const C *b,
+                       int64_t bRow, int64_t bCol, C *c, bool accumulate) {
+    gemm::Block block{m, n, k, a, aRow, aCol, b, bRow, bCol, c, n};
+    block.accumulate = accumulate;
+    gemm::multiply(dtypeOf<C>, block);
+  }
+
+  bool reserveScratch(int64_t n, int64_t k) {
+    int64_t narrow = isNarrow ? std::max(inputImage, outputImage) : 0;
+    return reserveGemm<C>(call, n, k) && reserve<C>(call, ScratchUse::Columns, taps * positions) &&
+           reserve<C>(call, ScratchUse::LayoutX, narrow) && reserve<C>(call, ScratchUse::LayoutY, narrow);
+  }
+
+  /// Weights in the compute type: themselves, or a copy in the caller's scratch.
+  bool widenWeights(const Tensor &weight, const C *&weights) {
+    weights = reinterpret_cast<const C *>(weight.data);
+    if (!isNarrow) return true;
+    int64_t count = outChannels * taps;
+    if (!reserve<C>(call, ScratchUse::Weight, count)) return false;
+    C *copy = scratch<C>(ScratchUse::Weight, count);
+    for (int64_t i = 0; i < count; ++i) copy[i] = load<T>(weight.as<const T>()[i]);
+    weights = copy;
+    return true;
+  }
+  const C *widened(const T *dy) const {
+    if constexpr (!isNarrow) return dy;
+    C *copy = scratch<C>(ScratchUse::LayoutX, outputImage);
+    for (int64_t i = 0; i < outputImage; ++i) copy[i] = load<T>(dy[i]);
+    return copy;
+  }
+
+  /// visit(first of a row of columns, first of the input row or -1 if it is padding, offset of the first column).
+  template <class Visit> void forEachTap(Visit visit) const {
+    const WindowAxis &rows = windows.rows, &cols = windows.cols;
+    int64_t at = 0;
+    for (int64_t channel = 0; channel < channels; ++channel)
+      for (int64_t kh = 0; kh < rows.kernel; ++kh)
+        for (int64_t kw = 0; kw < cols.kernel; ++kw)
+          for (int64_t oh = 0; oh < rows.output; ++oh, at += cols.output) {
+            int64_t ih = oh * rows.stride + kh - rows.padding;
+            visit(at, ih < 0 || ih >= rows.input ? -1 : (channel * rows.input + ih) * cols.input, kw - cols.padding);
+          }
+  }
+
+  const C *columnsOf(const T *image) const {
+    C *columns = scratch<C>(ScratchUse::Columns, taps * positions);
+    const int64_t stride = windows.cols.stride, width = windows.cols.output;
+    forEachTap([&](int64_t at, int64_t row, int64_t offset) {
+      C *to = columns + at;
+      if (row < 0) {
+        for (int64_t i = 0; i < width; ++i) to[i] = C(0);
+        return;
+      }
+      ValidRange valid(width, stride, offset, windows.cols.input);
+      const T *from = image + row + offset;
+      for (int64_t i = 0; i < valid.begin; ++i) to[i] = C(0);
+      if (stride == 1)
+        for (int64_t i = valid.begin; i < valid.end; ++i) to[i] = load<T>(from[i]);
+      else
+        for (int64_t i = valid.begin; i < valid.end; ++i) to[i] = load<T>(from[i * stride]);
+      for (int64_t i = valid.end; i < width; ++i) to[i] = C(0);
+    });
+    return columns;
+  }
+
+  void addColumns(const C *columns, T *dx) const {
+    C *sums = isNarrow ? scratch<C>(ScratchUse::LayoutY, inputImage) : reinterpret_cast<C *>(dx);
+    std::fill(sums, sums + inputImage, C(0));
+    const int64_t stride = windows.cols.stride;
+    forEachTap([&](int64_t at, int64_t row, int64_t offset) {
+      if (row < 0) return;
+      ValidRange valid(windows.cols.output, stride, offset, windows.cols.input);
+      for (int64_t i = valid.begin; i < valid.end; ++i) sums[row + offset + i * stride] += columns[at + i];
+    });
+    if (isNarrow)
+      for (int64_t i = 0; i < inputImage; ++i) dx[i] = store<T>(sums[i]);
+  }
+
+  const Call &call;
+  Windows windows;
+  int64_t images, channels, outChannels, taps, positions, inputImage, outputImage;
+};
+
+template <class T> int32_t conv2d(const Call &call) {
+  AttrReader attrs = attrsOf(call);
+  const int64_t *strides = attrs.list().data(), *padding = attrs.list().data();
+  const Tensor &x = call.inputs[0], &weight = call.inputs[1], &y = call.outputs[0];
+  return Conv<T>(call, x.dims, weight.dims, y.dims, strides, padding).forward(x, weight, y);
+}
+
+template <class T> int32_t conv2dInputGrad(const Call &call) {
+  AttrReader attrs = attrsOf(call);
+  attrs.list();
+  const int64_t *strides = attrs.list().data(), *padding = attrs.list().data();
+  const Tensor &dy = call.inputs[0], &weight = call.inputs[1], &dx = call.outputs[0];
+  return Conv<T>(call, dx.dims, weight.dims, dy.dims, strides, padding).inputGrad(dy, weight, dx);
+}
+
+template <class T> int32_t conv2dWeightGrad(const Call &call) {
+  AttrReader attrs = attrsOf(call);
+  attrs.list();
+  const int64_t *strides = attrs.list().data(), *padding = attrs.list().data();
+  const Tensor &x = call.inputs[0], &dy = call.inputs[1], &dweight = call.outputs[0];
+  return Conv<T>(call, x.dims, dweight.dims, dy.dims, strides, padding).weightGrad(x, dy, dweight);
+}
+
+} // namespace
+} // namespace tinyfin::aot
+
+using namespace tinyfin;
+TINYFIN_AOT_FLOAT_OP(conv2d, aot::conv2d)
+TINYFIN_AOT_FLOAT_OP(conv2d_input_grad, aot::conv2dInputGrad)
+TINYFIN_AOT_FLOAT_OP(conv2d_weight_grad, aot::conv2dWeightGrad)
