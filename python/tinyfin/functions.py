@@ -11,7 +11,7 @@ reciprocal relu reshape rsqrt sigmoid sign sin softmax sqrt square squeeze sub s
 for _name in METHODS:
     globals()[_name] = getattr(Tensor, _name)
 
-__all__ = [*METHODS, "cat", "concat", "stack", "where", "promote_types", "allclose"]
+__all__ = [*METHODS, "cat", "concat", "stack", "where", "promote_types", "allclose", "eye", "linspace"]
 
 # PyTorch's lattice, as ranks within a category; bool < integers < floats.
 _FLOATS = [_core.float16, _core.bfloat16, _core.float32, _core.float64]
@@ -37,6 +37,20 @@ def promote_types(a, b):
 
 
 concat = cat
+
+
+def linspace(start, end, steps, dtype=None):
+    """`steps` numbers from start to end, both included, equally far apart."""
+    if steps < 2:
+        return _core.full((steps,), float(start), dtype=dtype or _core.float32)
+    wide = _core.arange(steps, dtype=_core.float64) * ((end - start) / (steps - 1)) + start
+    return wide.to(dtype or _core.float32)
+
+
+def eye(n, m=None, dtype=None):
+    """[n, m] with ones on the diagonal."""
+    rows, columns = _core.arange(n).unsqueeze(1), _core.arange(n if m is None else m)
+    return (rows == columns).to(dtype or _core.float32)
 
 
 def allclose(a, b, rtol=1e-5, atol=1e-8):

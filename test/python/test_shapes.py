@@ -92,6 +92,22 @@ def test_creation():
     same(fin.full_like(x, 3.0), torch.full_like(t, 3.0))
 
 
+@pytest.mark.parametrize("args", [(0, 1, 5), (2.0, -3.0, 11), (1, 1, 3), (5, 9, 1), (0, 1, 0)], ids=str)
+def test_linspace(args):
+    same(fin.linspace(*args), torch.linspace(*args))
+
+
+@pytest.mark.parametrize("args", [(3,), (2, 4), (4, 2), (0,)], ids=str)
+def test_eye(args):
+    same(fin.eye(*args), torch.eye(*args))
+
+
+def test_allclose():
+    x = fin.tensor([1.0, 2.0])
+    assert fin.allclose(x, x + 1e-7) and not fin.allclose(x, x + 1e-3) and fin.allclose(x, x + 1e-3, atol=1e-2)
+    assert not fin.allclose(x, fin.tensor([1.0, float("nan")]))
+
+
 def test_nested_lists_both_ways():
     data = [[1.0, 2.0], [3.0, 4.0]]
     assert fin.tensor(data).tolist() == data
