@@ -33,6 +33,18 @@ def test_settings_in_guides_exist():
             assert name in known or name in ("TINYFIN_KERNEL", "TINYFIN_SETTING", "TINYFIN_BUILD"), f"{guide.name} names {name}"
 
 
+def test_the_example_of_the_readme_runs(tmp_path):
+    pytest.importorskip("sklearn", reason="scikit-learn, which the example reads its data from, is not installed")
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    package = pathlib.Path(fin.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "PYTHONPATH": str(package)})
+    assert done.returncode == 0, done.stderr
+    losses = [float(line.split()[1]) for line in done.stdout.splitlines()]
+    assert losses[-1] < 0.5 < losses[0]
+    assert (tmp_path / "digits.safetensors").exists() and (tmp_path / "digits.mlir").exists()
+
+
 @pytest.fixture
 def tree(tmp_path):
     """A copy of what tools/new.py changes."""

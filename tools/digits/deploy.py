@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a trained model to a C program: export, specialize, compile to a library, build, run, compare."""
 import pathlib
-import re
 import subprocess
 import sys
 
 import numpy as np
+from show import lines_of
 
 import tinyfin as fin
 
@@ -22,14 +22,10 @@ def run_tool(*command, **options):
 
 
 def show_graph(title, text, say):
-    """Prints the ops of a graph, one a line, without the weights."""
-    lines = [line for line in text.splitlines() if "fin." in line and "fin.constant" not in line]
-    say(f"{title}: {len(lines)} ops, {text.count('fin.constant')} constants")
-    for line in lines[:24]:
-        line = re.sub(r"\s*loc\(.*?\)$", "", line.strip())
-        print(f"          {line[:150]}")
-    if len(lines) > 24:
-        print(f"          ... and {len(lines) - 24} more")
+    lines = lines_of(text)
+    say(f"{title}: {len(lines)} ops or kernels, {text.count('fin.constant')} constants")
+    for line in lines:
+        print(f"          {line[:130]}")
 
 
 def specialize(graph, batch):
