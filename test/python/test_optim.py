@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Optimizers and schedules: 20 steps are PyTorch's."""
+import numpy as np
 import pytest
 from oracle import DTYPES, pair, rand, same, torch
 
@@ -135,8 +136,8 @@ def test_state_resumes(name):
     for _ in range(3):
         train_step(first, a, *data)
         train_step(second, b, *data)
-    for p, q in zip(first.parameters(), second.parameters()):
-        assert p.tolist() == q.tolist()
+    for p, q in zip(first.parameters(), second.parameters()):  # compiled and interpreted code may differ by a rounding
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-12)
 
 
 def test_state_dict_has_the_form_of_pytorch():
