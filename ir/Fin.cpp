@@ -70,14 +70,13 @@ std::optional<DType> dtypeOf(Type type) {
 
 RankedTensorType typeOf(MLIRContext *context, const TensorSpec &spec) {
   SmallVector<int64_t> shape;
-  SmallVector<StringAttr> names;
-  bool isDynamic = false;
-  for (Dim dim : spec.dims) {
-    isDynamic |= !dim.isConstant();
-    shape.push_back(dim.isConstant() ? dim.constant() : ShapedType::kDynamic);
-    names.push_back(StringAttr::get(context, dim.isConstant() ? "" : dim.str()));
+  for (Dim dim : spec.dims) shape.push_back(dim.isConstant() ? dim.constant() : ShapedType::kDynamic);
+  Attribute encoding;
+  if (ShapedType::isDynamicShape(shape)) {
+    SmallVector<StringAttr> names;
+    for (Dim dim : spec.dims) names.push_back(StringAttr::get(context, dim.isConstant() ? "" : dim.str()));
+    encoding = TensorEncodingAttr::get(context, names);
   }
-  Attribute encoding = isDynamic ? TensorEncodingAttr::get(context, names) : Attribute();
   return RankedTensorType::get(shape, elementTypeOf(context, spec.dtype), encoding);
 }
 
