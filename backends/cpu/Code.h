@@ -28,7 +28,7 @@ public:
   mlir::Location loc;
   const Machine &machine;
   int lanes;        // 1 when the kernel has to be emitted element by element
-  Value dimsArg;    // const int64_t *dims
+  Value dimsArg;    // const int64_t *dims; its block is the function's entry
   std::vector<std::string> symbols;
   std::string refusal;     // why no code can be emitted
   bool wantsScalar = false; // lanes part ways: emit anew with one lane
@@ -89,6 +89,8 @@ public:
   Value acrossLanes(mlir::vector::CombiningKind kind, Value v);
 
   // Memory. `mask` null means all lanes; a masked-off lane reads 0 and writes nothing.
+  /// Memory of the running thread, 64-byte aligned, for the whole call.
+  Value scratch(Type element, int64_t count);
   Value argument(Value args, unsigned number);
   Value load(DType dtype, Value pointer, const Index &at, Value mask);
   void store(DType dtype, Value value, Value pointer, const Index &at, Value mask);

@@ -11,7 +11,12 @@ Value Evaluator::at(uint32_t value, const Access &access, Mask mask) {
   for (const Known &known : memo)
     if (known.value == value && known.access == access && known.mask == mask) return known.result;
   int producer = spec.producerOf(value);
-  Value result = producer < 0 ? loadInput(value, access, mask) : emit(spec.ops[producer], access, mask);
+  auto row = rows.find(value);
+  RowUse use = row == rows.end() ? RowUse::None : row->second.use;
+  Value result = use == RowUse::Read ? code.load(DType::F32, row->second.memory, rowPosition, mask.lanes)
+                 : producer < 0      ? loadInput(value, access, mask)
+                                     : emit(spec.ops[producer], access, mask);
+  if (use == RowUse::Write) code.store(DType::F32, result, row->second.memory, rowPosition, mask.lanes);
   memo.push_back({value, access, mask, result});
   return result;
 }

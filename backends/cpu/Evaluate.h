@@ -27,7 +27,17 @@ public:
   /// If not null, gets each load's input and the step between its lanes (0 where indices are read from memory).
   std::vector<std::pair<uint32_t, int64_t>> *strides = nullptr;
 
+  /// Values of a row that later loops read again instead of computing them again.
+  enum class RowUse { None, Write, Read };
+  void setRowUse(uint32_t value, Value memory, RowUse use) { rows[value] = {memory, use}; }
+  /// Where in the row the vector lies that is computed now.
+  void setRowPosition(const Index &at) { rowPosition = at; }
+
 private:
+  struct Row {
+    Value memory;
+    RowUse use;
+  };
   struct Known {
     uint32_t value;
     Access access;
@@ -63,6 +73,8 @@ private:
   std::vector<Known> memo;
   llvm::DenseMap<uint32_t, Value> bound;
   Access kept;
+  llvm::DenseMap<uint32_t, Row> rows;
+  Index rowPosition;
   SmallVector<Dim> keptExtents;
 };
 

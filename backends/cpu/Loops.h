@@ -17,6 +17,7 @@ struct Weight {
   double cost = 0;
 };
 Weight weigh(const KernelSpec &spec);
+bool isHeavy(OpId op);
 
 /// How much of a loop one of `pieces` partial reductions takes; whole vectors where the loop runs in vectors.
 int64_t pieceOf(int64_t extent, int64_t pieces, bool isLane);
@@ -75,6 +76,12 @@ private:
   void body(ArrayRef<Index> lanes, Value mask, llvm::SmallVectorImpl<Value> &carried);
   void finish(ArrayRef<Value> carried);
   void storeKept();
+  /// Chooses values that are dear to compute and read by several loops; a row of each is held in memory of the thread.
+  void planRows();
+  void planUses();
+  int unrollOf(unsigned level) const;
+  void markUsed(uint32_t value, std::vector<bool> &used) const;
+  Index rowPosition();
   void storePartials();
   /// Lets the evaluator stand at a vector of columns (number 0 where rows are reduced).
   void select(unsigned column);
@@ -89,6 +96,13 @@ private:
   SmallVector<Index> columns; // vectors of the innermost loop, if it is kept
   SmallVector<Value> columnMasks;
   SmallVector<Dim> keptExtents;
+  struct HeldRow {
+    uint32_t value;
+    unsigned firstLevel;
+    Value memory;
+  };
+  SmallVector<HeldRow, 2> held;
+  std::vector<std::vector<bool>> used; // by level, then value
   Value part; // number of the piece, if spec.partials
   int columnCount = 1, unroll = 1;
   unsigned current = 0;

@@ -7,6 +7,12 @@ using namespace mlir;
 
 namespace tinyfin::cpu {
 
+bool isHeavy(OpId op) {
+  KernelSpec alone;
+  alone.ops.push_back({op, {}, {}, 0});
+  return weigh(alone).heavy > 0;
+}
+
 Weight weigh(const KernelSpec &spec) {
   Weight weight;
   for (const KernelOp &op : spec.ops) {

@@ -13,6 +13,12 @@ Value Code::address(Value pointer, Value index, Type storage) {
   return LLVM::GEPOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), storage, pointer, ValueRange{index});
 }
 
+Value Code::scratch(Type element, int64_t count) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(cast<BlockArgument>(dimsArg).getOwner());
+  return LLVM::AllocaOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), element, i64(count), /*alignment=*/64);
+}
+
 Value Code::argument(Value args, unsigned number) {
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
   return LLVM::LoadOp::create(b, loc, pointer, address(args, i64(number), pointer), 8, false, false, true);
@@ -69,8 +75,8 @@ Value Code::load(DType dtype, Value pointer, const Index &at, Value mask) {
     Value position = math.scalar(at);
     if (mask && !isVector(mask)) position = select(mask, position, i64(0));
     // No other iteration writes what all lanes share, so that it can be read once before the loop.
-    Value item = LLVM::LoadOp::create(b, loc, storage, address(pointer, position, storage), alignment, false, false,
-                                      /*isInvariant=*/true);
+    bool isShared = lanes > 1;
+    Value item = LLVM::LoadOp::create(b, loc, storage, address(pointer, position, storage), alignment, false, false, isShared);
     return fromStorage(dtype, item);
   }
   Type type = vectorOf(storage);

@@ -63,6 +63,16 @@ static Value scale(Code &code, Value y, Value n, llvm::function_ref<Value(Value)
   return code.binary<MulFOp>(code.binary<MulFOp>(y, powerOfTwo(half)), powerOfTwo(rest));
 }
 
+/// AVX-512 has the scaling as one instruction.
+static Value scaleByInstruction(Code &code, Value y, Value exponent) {
+  Type mask = code.b.getI16Type(), mode = code.b.getI32Type();
+  Value all = code.integer(-1, mask), current = code.integer(4, mode); // rounding as the thread's
+  return LLVM::CallIntrinsicOp::create(code.b, code.loc, y.getType(),
+                                       code.b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+                                       ValueRange{y, exponent, y, all, current})
+      .getResult(0);
+}
+
 Value Polynomials::exp32(Value x) {
   x = clamp(x, -104.0, 89.0); // beyond: 0 and inf, which the scaling makes
   Nearest n = nearest(code, code.binary<MulFOp>(x, k(1.44269504088896341, x)));
@@ -70,6 +80,7 @@ Value Polynomials::exp32(Value x) {
   r = code.fsub(r, code.fmul(n.real, k(-2.12194440e-4, x)));
   Value p = horner(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1});
   Value y = code.fadd(code.fmul(p, code.fmul(r, r)), code.fadd(r, k(1, r)));
+  if (code.machine.lanes == 16 && Code::isVector(x)) return scaleByInstruction(code, y, n.real);
   Type real = Code::elementOf(x);
   return scale(code, y, n.integer, [&](Value e) { return powerOfTwo(e, real); });
 }

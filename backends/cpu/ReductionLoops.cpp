@@ -67,11 +67,8 @@ bool ReductionEmitter::isFirstReduced(unsigned loop) const {
 }
 
 void ReductionEmitter::planColumns() {
+  if (domain.laneIsReduced()) return;
   int heavy = weigh(spec).heavy;
-  if (domain.laneIsReduced()) {
-    unroll = code.lanes == 1 || heavy > 2 ? 1 : heavy ? 2 : 4;
-    return;
-  }
   unsigned most = 1;
   for (const auto &level : items) most = std::max<unsigned>(most, level.size());
   columnCount = heavy ? 2 : std::max(1u, 8 / most);
@@ -127,6 +124,63 @@ void ReductionEmitter::select(unsigned column) {
       if (!item.results.empty()) evaluator.bind(item.op->result, item.results[column]);
 }
 
+void ReductionEmitter::markUsed(uint32_t value, std::vector<bool> &used) const {
+  if (used[value]) return;
+  used[value] = true;
+  int producer = spec.producerOf(value);
+  if (producer < 0 || spec.ops[producer].isConstant() || isReduction(spec.ops[producer].id)) return;
+  for (uint32_t operand : spec.ops[producer].operands) markUsed(operand, used);
+}
+
+/// Notes which values each level's loop computes.
+void ReductionEmitter::planUses() {
+  for (unsigned number = 0; number <= items.size(); ++number) {
+    used.emplace_back(spec.values.size(), false);
+    if (number < items.size())
+      for (const Item &item : items[number]) markUsed(item.op->operands[0], used.back());
+    for (unsigned output = 0; output < spec.outputs.size(); ++output)
+      if (number == writeLevel && !isKept(output)) markUsed(spec.outputs[output], used.back());
+  }
+}
+
+/// Fewer vectors at once where each has a lot to compute.
+int ReductionEmitter::unrollOf(unsigned number) const {
+  int heavy = 0;
+  for (const KernelOp &op : spec.ops) {
+    bool isRead = llvm::any_of(held, [&](const HeldRow &row) { return row.value == op.result && number > row.firstLevel; });
+    heavy += used[number][op.result] && !isRead && isHeavy(op.id);
+  }
+  return code.lanes == 1 || heavy > 2 ? 1 : heavy ? 2 : 4;
+}
+
+void ReductionEmitter::planRows() {
+  constexpr int64_t kMaxRow = 8192, kMaxHeld = 2; // 64 KiB of stack
+  int64_t row = 1;
+  for (auto [extent, reduced] : llvm::zip_equal(domain.loops, domain.isReduced)) {
+    if (!reduced) continue;
+    if (!extent.isConstant() || extent.constant() > kMaxRow) return;
+    row *= extent.constant();
+  }
+  if (!domain.laneIsReduced() || row > kMaxRow || spec.partials) return;
+  for (const KernelOp &op : llvm::reverse(spec.ops)) { // what is nearest to the results saves most
+    const TensorSpec &type = spec.values[op.result];
+    bool isSingle = isFloat(type.dtype) && type.dtype != DType::F64;
+    if (op.isConstant() || !isHeavy(op.id) || type.dims != domain.shape || !isSingle || held.size() == kMaxHeld) continue;
+    auto uses = [&](const std::vector<bool> &loop) { return loop[op.result]; };
+    if (llvm::count_if(used, uses) < 2) continue;
+    unsigned first = llvm::find_if(used, uses) - used.begin();
+    held.push_back({op.result, first, code.scratch(code.b.getF32Type(), row)});
+  }
+}
+
+Index ReductionEmitter::rowPosition() {
+  Access access;
+  SmallVector<Dim> extents;
+  for (unsigned loop = 0; loop < at.size(); ++loop)
+    if (domain.isReduced[loop]) access.push_back({at[loop], 1}), extents.push_back(domain.loops[loop]);
+  return evaluator.math().linear(access, extents);
+}
+
 void ReductionEmitter::body(ArrayRef<Index> lanes, Value mask, llvm::SmallVectorImpl<Value> &carried) {
   bool isRow = domain.laneIsReduced();
   unsigned width = isRow ? unroll : columnCount;
@@ -134,6 +188,7 @@ void ReductionEmitter::body(ArrayRef<Index> lanes, Value mask, llvm::SmallVector
     at.back() = lanes[u];
     select(isRow ? 0 : u);
     Value tail = isRow ? mask : columnMasks[u];
+    if (!held.empty()) evaluator.setRowPosition(rowPosition());
     Access coords = coordsOf(at), access = evaluator.math().reshape(coords, domain.loops, domain.shape);
     if (current < items.size()) {
       for (auto [i, item] : llvm::enumerate(items[current])) {
@@ -199,6 +254,12 @@ void ReductionEmitter::finish(ArrayRef<Value> carried) {
 
 void ReductionEmitter::level(unsigned number) {
   current = number;
+  unroll = domain.laneIsReduced() ? unrollOf(number) : 1;
+  for (const HeldRow &row : held)
+    evaluator.setRowUse(row.value, row.memory,
+                        number < row.firstLevel    ? Evaluator::RowUse::None
+                        : number == row.firstLevel ? Evaluator::RowUse::Write
+                                                   : Evaluator::RowUse::Read);
   SmallVector<Value> carried;
   if (number < items.size())
     for (const Item &item : items[number])
@@ -238,12 +299,15 @@ void ReductionEmitter::row() {
   for (unsigned number = 0; number < items.size(); ++number) level(number);
   if (spec.partials) return storePartials();
   if (writesFull && writeLevel >= items.size()) level(writeLevel);
+  for (const HeldRow &row : held) evaluator.setRowUse(row.value, row.memory, Evaluator::RowUse::None);
   storeKept();
 }
 
 void ReductionEmitter::emit(Value begin, Value end, Launch &launch) {
   planColumns();
   if (spec.partials && !llvm::is_contained(domain.isReduced, true)) code.refuse("pieces of a reduction of one element");
+  planUses();
+  planRows();
   launch.cost = weigh(spec).cost * domain.numLevels * (code.lanes == 1 ? 8 : 1);
   launch.work = domain.loops;
   launch.outer.assign(keptExtents.begin(), keptExtents.end());
