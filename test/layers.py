@@ -15,8 +15,8 @@ MAY_INCLUDE = {
     "ir": ("mlir", *VOCABULARY),
     "passes": ("mlir", "ir/", *VOCABULARY),
     "backends": ("mlir", "ir/", "passes/", "runtime/"),
-    "frontend": ("mlir", "ir/", "passes/", "runtime/", "backends/Backend.h", "backends/Compile.h"),
-    "python": ("mlir", "ir/", "passes/", "runtime/", "backends/Backend.h", "backends/Compile.h", "frontend/"),
+    "frontend": ("mlir", "ir/", "passes/", "runtime/", "backends/Backend.h", "backends/Compile.h", "backends/Constants.h"),
+    "python": ("mlir", "ir/", "passes/", "runtime/", "backends/Backend.h", "backends/Compile.h", "backends/Constants.h", "frontend/"),
     "tools": ("mlir", "ir/", "passes/", "runtime/", "backends/", "frontend/"),
 }
 CODE = {".h", ".cpp", ".def", ".py", ".td", ".mlir", ".test"}
