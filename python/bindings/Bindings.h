@@ -32,6 +32,7 @@ void addCreation(py::module_ &module);
 void addRuntime(py::module_ &module);
 void addJit(py::module_ &module);
 void addExport(py::module_ &module);
+void addProfile(py::module_ &module);
 void installHost(py::module_ &module);
 /// The stand-in for a number argument inside a jitted body.
 bool toNumberArgument(PyObject *object, Operand &operand);

@@ -15,4 +15,5 @@ PYBIND11_MODULE(_core, module) {
   addRuntime(module);
   addJit(module);
   addExport(module);
+  addProfile(module);
 }

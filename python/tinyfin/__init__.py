@@ -13,6 +13,7 @@ from ._core import (Tensor, __version__, arange, bfloat16, bool_, cache_clear, c
 from .tensor_methods import from_dlpack  # noqa: E402
 from .jit import jit  # noqa: E402
 from .export import export  # noqa: E402
+from .profiler import profile  # noqa: E402
 from .modes import eager_mode, enable_grad, no_grad  # noqa: E402
 from . import data, functions, io, nn, optim  # noqa: E402
 from .functions import *  # noqa: E402, F403
