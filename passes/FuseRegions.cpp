@@ -54,7 +54,8 @@ FusionOp wrap(ArrayRef<Operation *> ops, const Region &region) {
   state.addOperands(region.inputs.getArrayRef());
   for (Value result : region.results) state.addTypes(result.getType());
   state.addAttribute("kind", builder.getStringAttr(region.kind));
-  state.addAttribute(kDomainAttr, builder.getDenseI64ArrayAttr(region.domain));
+  bool isStatic = llvm::all_of(region.domain, [](int64_t extent) { return extent >= 0; });
+  if (isStatic) state.addAttribute(kDomainAttr, builder.getDenseI64ArrayAttr(region.domain));
   state.addAttribute(kReducedAxesAttr, builder.getDenseI64ArrayAttr(region.reducedAxes));
   state.addRegion()->emplaceBlock();
   auto fusion = cast<FusionOp>(builder.create(state));

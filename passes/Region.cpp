@@ -15,21 +15,30 @@ constexpr size_t kMostOps = 64, kMostInputs = 16, kMostResults = 16;
 constexpr unsigned kMostLevels = 4;
 constexpr int64_t kFewestRows = 16, kSmallDomain = 32768;
 
-using Shape = llvm::ArrayRef<int64_t>;
-Shape shapeOf(Value value) { return cast<ShapedType>(value.getType()).getShape(); }
-int64_t count(Shape shape) {
+/// Extents; a symbolic one is its Dim's word, which is negative and equal for equal dims alone.
+using Shape = llvm::SmallVector<int64_t>;
+constexpr int64_t kManyRows = 1024; // what a symbol is taken for where sizes decide
+
+Shape shapeOf(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.hasStaticShape()) return Shape(type.getShape());
+  Shape shape;
+  for (Dim dim : specOf(type)->dims) shape.push_back(dim.word());
+  return shape;
+}
+int64_t count(const Shape &shape) {
   int64_t product = 1;
-  for (int64_t dim : shape) product *= dim;
+  for (int64_t dim : shape) product *= dim < 0 ? Dim::fromWord(dim).factor() * kManyRows : dim;
   return product;
 }
 
 /// `shape` with leading ones up to `rank`.
-SmallVector<int64_t> aligned(Shape shape, size_t rank) {
+SmallVector<int64_t> aligned(const Shape &shape, size_t rank) {
   SmallVector<int64_t> result(rank > shape.size() ? rank - shape.size() : 0, 1);
   result.append(shape.begin(), shape.end());
   return result;
 }
-bool broadcastsTo(Shape shape, Shape domain) {
+bool broadcastsTo(const Shape &shape, const Shape &domain) {
   if (shape.size() > domain.size()) return false;
   for (auto [dim, extent] : llvm::zip(aligned(shape, domain.size()), domain))
     if (dim != extent && dim != 1) return false;
@@ -106,7 +115,7 @@ private:
     region.domain.assign(largest.begin(), largest.end());
   }
 
-  std::optional<Class> classOfShape(Shape shape) const {
+  std::optional<Class> classOfShape(const Shape &shape) const {
     if (shape == Shape(region.domain)) return Class::Full;
     if (hasReduction && (isKeptShape(shape) || shape == Shape(droppedShape))) return Class::Kept;
     if (count(shape) == 1 && shape.size() <= region.domain.size()) return Class::Uniform;
@@ -114,7 +123,7 @@ private:
   }
 
   // Leading unit dims may be missing.
-  bool isKeptShape(Shape shape) const {
+  bool isKeptShape(const Shape &shape) const {
     return shape.size() <= keptShape.size() && Shape(aligned(shape, keptShape.size())) == Shape(keptShape);
   }
 
@@ -159,7 +168,7 @@ private:
   }
 
   /// Whether an op of class `cls` and `shape` may read `operand`; raises `level` to the operand's.
-  bool readOperand(Value operand, Class cls, Shape shape, unsigned &level) {
+  bool readOperand(Value operand, Class cls, const Shape &shape, unsigned &level) {
     Operation *producer = operand.getDefiningOp();
     if (producer && isCopiedIntoRegions(producer)) return readCopied(producer, cls, shape, level);
     if (producer && viewsMember(producer, members)) {
@@ -179,14 +188,14 @@ private:
   }
 
   // A repetition, a fill or iota: as if its operand were read at the broadcast index.
-  bool readCopied(Operation *copied, Class cls, Shape shape, unsigned &level) {
+  bool readCopied(Operation *copied, Class cls, const Shape &shape, unsigned &level) {
     Shape from = shapeOf(copied->getResult(0));
     if (!broadcastsTo(from, shape)) return false;
     if (copied->getNumOperands() == 0) return true;
     return readOperand(copied->getOperand(0), cls, shape, level);
   }
 
-  bool mayRead(Class read, Shape from, Class reader, Shape shape) const {
+  bool mayRead(Class read, const Shape &from, Class reader, const Shape &shape) const {
     if (read == Class::Uniform || count(from) == 1) return true;
     if (reader == Class::Uniform) return false;
     if (reader == Class::Kept) return read == Class::Kept && (from == shape || (isKeptShape(from) && isKeptShape(shape)));

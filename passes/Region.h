@@ -6,7 +6,7 @@
 
 namespace tinyfin::fin {
 
-/// On a fusion: the shape of its full values, and the axes that its reductions reduce.
+/// On a fusion: the shape of its full values (if it is static), and the axes that its reductions reduce.
 inline constexpr llvm::StringLiteral kDomainAttr = "fin.domain", kReducedAxesAttr = "fin.reduced_axes";
 /// On an op that stayed outside: why the backend refused it.
 inline constexpr llvm::StringLiteral kRefusalAttr = "fin.refusal";

@@ -17,7 +17,12 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12, "bfloat16": 2e-2, "float16": 2e-
 
 
 def storage(dtype):
-    return {"bool": "uint8", "bfloat16": "uint16", "float16": "float16"}.get(dtype, dtype)
+    return {"bfloat16": "uint16"}.get(dtype, dtype)
+
+
+def widened(array, dtype):
+    """What .npy files hold: bfloat16 is float32 there."""
+    return (array.astype("uint32") << 16).view("float32") if dtype == "bfloat16" else array
 
 
 def parameters(header):
@@ -58,7 +63,7 @@ def expected(graph, folder, tensors, arrays, sizes):
     command = ["tinyfin-run", graph, "--backend=interpreter"] + [o for d, n in sizes.items() for o in ("--dim", f"{d}={n}")]
     for i, ((_, way, _, _), array) in enumerate(zip(tensors, arrays)):
         if way == "in":
-            np.save(folder / f"in{i}.npy", array)
+            np.save(folder / f"in{i}.npy", widened(array, tensors[i][2]))
             command.append(f"--input=@{folder / f'in{i}.npy'}")
     outputs = [t for t in tensors if t[1] == "out"]
     command += [f"--output={i}=@{folder / f'out{i}.npy'}" for i in range(len(outputs))]
@@ -67,10 +72,8 @@ def expected(graph, folder, tensors, arrays, sizes):
 
 
 def compare(name, dtype, found, wanted):
-    if dtype == "bfloat16":
-        found, wanted = ((a.view("uint16").astype("uint32") << 16).view("float32") for a in (found, wanted))
     tolerance = TOLERANCE.get(dtype, 0)
-    found, wanted = found.astype("float64"), wanted.reshape(found.shape).astype("float64")
+    found, wanted = widened(found, dtype).astype("float64"), wanted.reshape(found.shape).astype("float64")
     assert np.allclose(found, wanted, tolerance, tolerance, equal_nan=True), (name, found, wanted)
 
 
