@@ -12,6 +12,7 @@ namespace tinyfin::aot {
 namespace {
 
 constexpr int64_t kMostGroups = 8; // of images in a gradient of weights
+constexpr int64_t kOverrun = 64;   // elements that a row's last vector may lie beyond its end
 
 /// The part [begin, end) of an output row whose inputs `out * stride + offset` lie within [0, size).
 struct ValidRange {
@@ -95,7 +96,8 @@ private:
 
   bool reserveScratch(int64_t n, int64_t k) {
     int64_t narrow = isNarrow ? std::max(inputImage, outputImage) : 0;
-    return reserveGemm<C>(call, n, k) && reserve<C>(call, ScratchUse::Columns, taps * positions) &&
+    return reserveGemm<C>(call, n, k) && reserve<C>(call, ScratchUse::Columns, taps * positions + kOverrun) &&
+           reserve<C>(call, ScratchUse::Library, paddedSize()) &&
            reserve<C>(call, ScratchUse::LayoutX, narrow) && reserve<C>(call, ScratchUse::LayoutY, narrow);
   }
 
@@ -131,21 +133,63 @@ private:
   }
 
   const C *columnsOf(const T *image) const {
-    C *columns = scratch<C>(ScratchUse::Columns, taps * positions);
+    if (windows.cols.stride != 1) return columnsWithSteps(image);
+    // A kernel of one element reads the image as it is.
+    bool isImage = taps == channels && windows.rows.stride == 1 && windows.rows.padding == 0 && windows.cols.padding == 0;
+    if constexpr (!isNarrow)
+      if (isImage) return image;
+    const int64_t bytes = windows.cols.output * static_cast<int64_t>(sizeof(C));
+    const C *padded = pad(image);
+    return bytes <= 16 ? copyColumns<16>(padded) : bytes <= 32 ? copyColumns<32>(padded) : copyColumns<64>(padded);
+  }
+
+  int64_t paddedHeight() const { return windows.rows.input + 2 * windows.rows.padding; }
+  int64_t paddedWidth() const { return windows.cols.input + 2 * windows.cols.padding; }
+  int64_t paddedSize() const { return channels * paddedHeight() * paddedWidth() + kOverrun; }
+
+  /// The image in the compute type with zeros around it.
+  const C *pad(const T *image) const {
+    C *to = scratch<C>(ScratchUse::Library, paddedSize());
+    C *padded = to;
+    const int64_t width = paddedWidth(), top = windows.rows.padding * width;
+    auto zeros = [&](int64_t count) { to = std::fill_n(to, count, C(0)); };
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      zeros(top);
+      for (int64_t row = 0; row < windows.rows.input; ++row) {
+        zeros(windows.cols.padding);
+        for (int64_t i = 0; i < windows.cols.input; ++i) to[i] = load<T>(image[i]);
+        to += windows.cols.input, image += windows.cols.input;
+        zeros(windows.cols.padding);
+      }
+      zeros(top);
+    }
+    return padded;
+  }
+
+  /// Rows in whole vectors of `bytes`: what is written beyond a row is overwritten by the next.
+  template <int64_t bytes> const C *copyColumns(const C *padded) const {
+    constexpr int64_t step = bytes / static_cast<int64_t>(sizeof(C));
+    C *columns = scratch<C>(ScratchUse::Columns, taps * positions + kOverrun);
+    C *to = columns;
+    const int64_t width = windows.cols.output, pitch = paddedWidth() * windows.rows.stride;
+    for (int64_t channel = 0; channel < channels; ++channel)
+      for (int64_t kh = 0; kh < windows.rows.kernel; ++kh)
+        for (int64_t kw = 0; kw < windows.cols.kernel; ++kw) {
+          const C *from = padded + (channel * paddedHeight() + kh) * paddedWidth() + kw;
+          for (int64_t oh = 0; oh < windows.rows.output; ++oh, to += width, from += pitch)
+            for (int64_t i = 0; i < width; i += step) __builtin_memcpy(to + i, from + i, bytes);
+        }
+    return columns;
+  }
+
+  const C *columnsWithSteps(const T *image) const {
+    C *columns = scratch<C>(ScratchUse::Columns, taps * positions + kOverrun);
     const int64_t stride = windows.cols.stride, width = windows.cols.output;
     forEachTap([&](int64_t at, int64_t row, int64_t offset) {
+      ValidRange valid = row < 0 ? ValidRange(0, 1, 0, 0) : ValidRange(width, stride, offset, windows.cols.input);
       C *to = columns + at;
-      if (row < 0) {
-        for (int64_t i = 0; i < width; ++i) to[i] = C(0);
-        return;
-      }
-      ValidRange valid(width, stride, offset, windows.cols.input);
-      const T *from = image + row + offset;
       for (int64_t i = 0; i < valid.begin; ++i) to[i] = C(0);
-      if (stride == 1)
-        for (int64_t i = valid.begin; i < valid.end; ++i) to[i] = load<T>(from[i]);
-      else
-        for (int64_t i = valid.begin; i < valid.end; ++i) to[i] = load<T>(from[i * stride]);
+      for (int64_t i = valid.begin; i < valid.end; ++i) to[i] = load<T>(image[row + offset + i * stride]);
       for (int64_t i = valid.end; i < width; ++i) to[i] = C(0);
     });
     return columns;
