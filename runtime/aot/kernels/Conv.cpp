@@ -97,8 +97,8 @@ private:
   bool reserveScratch(int64_t n, int64_t k) {
     int64_t narrow = isNarrow ? std::max(inputImage, outputImage) : 0;
     return reserveGemm<C>(call, n, k) && reserve<C>(call, ScratchUse::Columns, taps * positions + kOverrun) &&
-           reserve<C>(call, ScratchUse::Library, paddedSize()) &&
-           reserve<C>(call, ScratchUse::LayoutX, narrow) && reserve<C>(call, ScratchUse::LayoutY, narrow);
+           reserve<C>(call, ScratchUse::Library, paddedSize()) && reserve<C>(call, ScratchUse::LayoutX, narrow) &&
+           reserve<C>(call, ScratchUse::LayoutY, narrow);
   }
 
   /// Weights in the compute type: themselves, or a copy in the caller's scratch.
@@ -135,7 +135,8 @@ private:
   const C *columnsOf(const T *image) const {
     if (windows.cols.stride != 1) return columnsWithSteps(image);
     // A kernel of one element reads the image as it is.
-    bool isImage = taps == channels && windows.rows.stride == 1 && windows.rows.padding == 0 && windows.cols.padding == 0;
+    bool isImage =
+        taps == channels && windows.rows.stride == 1 && windows.rows.padding == 0 && windows.cols.padding == 0;
     if constexpr (!isNarrow)
       if (isImage) return image;
     const int64_t bytes = windows.cols.output * static_cast<int64_t>(sizeof(C));

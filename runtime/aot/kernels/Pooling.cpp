@@ -60,7 +60,9 @@ int32_t pool(const Call &call, Compute<T> initial, Combine combine, Finish finis
 
 template <class T> int32_t maxPool(const Call &call) {
   using C = Compute<T>;
-  return pool<T>(call, -std::numeric_limits<C>::infinity(), larger<C>, [](C value) { return value; });
+  return pool<T>(
+      call, -std::numeric_limits<C>::infinity(), [](C best, C value) { return larger(best, value); },
+      [](C value) { return value; });
 }
 
 template <class T> int32_t avgPool(const Call &call) {
