@@ -2,18 +2,23 @@
 #include "frontend/Capture.h"
 #include "frontend/Flush.h"
 #include "frontend/JitBackward.h"
+#include "frontend/Random.h"
 #include "frontend/Scalars.h"
 
 namespace tinyfin {
 
 Capture::Capture(llvm::ArrayRef<Tensor> arguments, bool fullgraph)
-    : args(arguments.begin(), arguments.end()), firstInside(Cell::lastBorn + 1), fullgraph(fullgraph) {
+    : args(arguments.begin(), arguments.end()), firstInside(Cell::lastBorn + 1), seedAtEntry(Generator::process().seed),
+      counterAtEntry(Generator::process().counter), fullgraph(fullgraph) {
   // The arguments may be pending in the trace outside: it is computed first, so that everything read is Ready.
   for (const Tensor &arg : args) arg->read();
   Recorder::current().flush("entry of a jitted function");
   previous = Recorder::setCurrent(&recorder);
   recorder.capture = this;
-  for (auto [i, arg] : llvm::enumerate(args)) know(*arg, {Source::Arg, static_cast<uint32_t>(i)});
+  for (auto [i, arg] : llvm::enumerate(args)) {
+    argGrads.push_back(arg->grad);
+    know(*arg, {Source::Arg, static_cast<uint32_t>(i)});
+  }
 }
 
 Capture::~Capture() { leave(); }
@@ -44,11 +49,7 @@ void Capture::abandon() {
 }
 
 void Capture::undo() {
-  for (OutsideCell &cell : outside)
-    if (cell.gradOf < 0 && !cell.hadGrad) cell.cell->grad = Tensor();
-  for (OutsideCell &cell : outside)
-    if (cell.gradOf >= 0 && !cell.gradOfArg) outside[cell.gradOf].cell->grad = cell.cell;
-  recorder.restoreCells();
+  restore();
   recorder.truncate({});
   leave();
 }
@@ -60,10 +61,24 @@ void Capture::demote(const std::string &reason) {
   std::string message = reason + (where.empty() ? "" : " (" + where + ")");
   recorder.capture = nullptr;
   if (fullgraph) {
-    recorder.restoreCells();
+    restore();
     throw UserError(ErrorKind::Runtime, "fullgraph=True, but " + message);
   }
   if (whyDemoted.empty()) whyDemoted = message;
+}
+
+void Capture::restore() {
+  recorder.restoreCells();
+  for (auto [arg, grad] : llvm::zip_equal(args, argGrads)) arg->grad = grad;
+  for (OutsideCell &at : outside)
+    if (at.gradOf < 0) at.cell->grad = at.grad;
+  Generator::process() = {seedAtEntry, counterAtEntry};
+}
+
+bool Capture::movedGenerator() const {
+  const Generator &now = Generator::process();
+  int64_t drawn = recorder.random.drawn;
+  return now.seed != seedAtEntry || now.counter != counterAtEntry + drawn || (drawn && recorder.random.base != counterAtEntry);
 }
 
 /// Gives the cell a Value of its own, so that a trace input tells which cell it came from.
@@ -82,25 +97,25 @@ void Capture::know(Cell &cell, Origin origin) {
   }
   if (cell.grad) {
     // `.grad` belongs to its cell: the next call may find another tensor there.
-    uint32_t index = static_cast<uint32_t>(outside.size());
-    cell.grad->read();
     if (cells.contains(cell.grad.get())) return;
-    outside.push_back({cell.grad, cell.grad->var.value, static_cast<int32_t>(origin.index), origin.kind == Source::Arg, false});
+    recorder.capture = nullptr; // not a read of the body's
+    cell.grad->read();
+    recorder.capture = this;
+    uint32_t index = static_cast<uint32_t>(outside.size());
+    outside.push_back({cell.grad, static_cast<int32_t>(origin.index), origin.kind == Source::Arg, false, {}});
     know(*cell.grad, {Source::Outside, index});
   }
 }
 
 void Capture::noteRead(Cell &cell) {
   if (cell.born >= firstInside || cell.rebindTrace == recorder.traceId() || cells.contains(&cell)) return;
-  if (cell.var.value->state == ValueState::Pending) {
-    // A view of a rebound base: derived inside, so no input.
-    if (cell.var.value->recorder == &recorder) return;
-    Recorder::materialize(*cell.var.value, "read by a jitted function");
-  }
-  uint32_t index = static_cast<uint32_t>(outside.size());
-  outside.push_back({Tensor(&cell), cell.var.value, -1, false, bool(cell.grad)});
-  know(cell, {Source::Outside, index});
-  outside[index].value = cell.var.value;
+  // A view of a rebound base was derived inside: it is known, but no input.
+  bool isDerived = cell.var.value->state == ValueState::Pending && cell.var.value->recorder == &recorder;
+  if (!isDerived && cell.var.value->state != ValueState::Ready) Recorder::materialize(*cell.var.value, "read by a jitted function");
+  Origin origin{Source::Outside, static_cast<uint32_t>(outside.size())};
+  outside.push_back({Tensor(&cell), -1, false, bool(cell.grad), cell.grad});
+  if (isDerived) cells.try_emplace(&cell, origin);
+  else know(cell, origin);
 }
 
 void Capture::noteGrad(Cell &cell) {

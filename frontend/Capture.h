@@ -27,10 +27,10 @@ struct Source {
 /// A cell that existed before the call and that the body touched.
 struct OutsideCell {
   Tensor cell;
-  ValueRef value;          // at entry
   int32_t gradOf = -1;     // this is `.grad` of that outside cell or argument, found anew at each call
   bool gradOfArg = false;
   bool hadGrad = false;
+  Tensor grad; // at entry
 };
 
 class Capture {
@@ -54,8 +54,19 @@ public:
   void leave();
   /// For a body that raised: everything recorded is computed as if it had not been captured.
   void abandon();
-  /// Takes back what the body did to tensors from outside, gradients included; nothing is computed.
+  /// Takes back what the body did to tensors from outside, gradients and the random state included.
+  void restore();
+  /// restore(), and nothing is computed: what the body made is lost.
   void undo();
+
+  bool isInside(const Cell &cell) const { return cell.born >= firstInside; }
+  /// Something that something outside could still see although later calls will not make it: where it was made, and
+  /// what it is. Empty: nothing. `returned` are the tensors in the result.
+  std::string escape(llvm::ArrayRef<Tensor> returned) const;
+  /// " (file:line)" of the op that made the tensor's value, or "".
+  std::string lineOf(Cell &cell) const;
+  /// Whether the body moved the generator other than by drawing.
+  bool movedGenerator() const;
 
   /// Calls f(number, isArg, edge) for every argument and outside cell that a gradient can flow to.
   template <class F> void forEachDifferentiable(F &&f) {
@@ -69,6 +80,7 @@ public:
 
   Recorder recorder;
   llvm::SmallVector<Tensor> args;
+  llvm::SmallVector<Tensor> argGrads; // at entry
   std::vector<OutsideCell> outside;
   bool steps = false; // an optimizer stepped inside
 
@@ -79,6 +91,7 @@ private:
     uint32_t index;
   };
   void know(Cell &cell, Origin origin);
+  std::string lineOfSlot(uint32_t slot) const;
   Edge edgeInside(Cell &cell);
   /// Outer edges of cells read inside, replaced by boundaries until leave().
   struct Boundary {
@@ -94,6 +107,7 @@ private:
   };
   llvm::SmallVector<NumberSlot> numberSlots;
   uint64_t firstInside;
+  int64_t seedAtEntry, counterAtEntry;
   std::string whyDemoted;
   bool fullgraph, left = false;
   Recorder *previous = nullptr;

@@ -39,14 +39,14 @@ namespace {
 /// Gives the decoded function its public signature: arguments, then state and random state; constants inside.
 class Signature {
 public:
-  Signature(func::FuncOp main, const JitProgram &program, size_t numArgs, const ExportNames &names)
-      : main(main), program(program), numArgs(numArgs), names(names), builder(main.getContext()) {}
+  Signature(func::FuncOp main, const JitProgram &program, llvm::ArrayRef<Tensor> args, const ExportNames &names)
+      : main(main), program(program), args(args), names(names), builder(main.getContext()) {}
 
   void rewrite(llvm::ArrayRef<TensorSpec> argSpecs) {
     Block &body = main.front();
     unsigned old = body.getNumArguments();
     builder.setInsertionPointToStart(&body);
-    for (size_t i = 0; i < numArgs; ++i) add(fin::typeOf(main.getContext(), argSpecs[i]), names.args[i]);
+    for (size_t i = 0; i < args.size(); ++i) add(fin::typeOf(main.getContext(), argSpecs[i]), names.args[i]);
     for (unsigned i = 0; i < old; ++i) body.getArgument(i).replaceAllUsesWith(replacement(i, old));
     finishResults(old);
     body.eraseArguments(0, old);
@@ -73,7 +73,7 @@ private:
     case Source::RandomState: return add(type, "random_state");
     default: break;
     }
-    if (!program.isState(source.index)) return constant(type, program.outsideValue(source.index)->buffer->data());
+    if (!program.isState(source.index)) return constant(type, program.outsideValue(source.index, args)->buffer->data());
     IrValue argument = add(type, "state" + std::to_string(stateArgs.size()));
     stateArgs[source.index] = argument;
     return argument;
@@ -116,7 +116,7 @@ private:
 
   func::FuncOp main;
   const JitProgram &program;
-  size_t numArgs;
+  llvm::ArrayRef<Tensor> args;
   const ExportNames &names;
   OpBuilder builder;
   std::vector<std::string> argNames, resultNames;
@@ -139,7 +139,7 @@ ExportCapture::Built ExportCapture::build(llvm::ArrayRef<Tensor> results, const 
   built.module = fin::decodeTrace(*built.context, program.traceWords(), program.outputSlots());
   if (!built.module) throw UserError(ErrorKind::Runtime, "export: " + error);
   auto main = *built.module->getOps<func::FuncOp>().begin();
-  Signature(main, program, args.size(), names).rewrite(specs);
+  Signature(main, program, args, names).rewrite(specs);
   return built;
 }
 

@@ -25,14 +25,19 @@ JitProgram::JitProgram(Capture &capture, llvm::ArrayRef<Tensor> returned, bool w
     resultSpecs.push_back(result->spec);
   }
   classifyInputs(capture);
-  refuseEscapes(capture);
+  if (capture.movedGenerator()) throw UserError(ErrorKind::Runtime, "the random state is set inside the function");
   outside = capture.outside;
-  for (auto [i, cell] : llvm::enumerate(outside)) outsideIndex[cell.cell.get()] = static_cast<uint32_t>(i);
-  for (const Tensor &arg : capture.args) argHadGrad.push_back(bool(arg->grad));
+  for (auto [i, at] : llvm::enumerate(outside)) {
+    at.grad = Tensor();
+    if (at.gradOf >= 0) at.cell = Tensor(); // found anew at each call
+    else outsideIndex[at.cell.get()] = static_cast<uint32_t>(i);
+  }
+  for (const Tensor &grad : capture.argGrads) argHadGrad.push_back(bool(grad));
   key.assign(recorder.key().begin(), recorder.key().end());
   trace.assign(recorder.trace().begin(), recorder.trace().end());
   randomDrawn = recorder.random.drawn;
   opCount = recorder.ops();
+  describeLines(recorder);
   llvm::sort(outputs);
   outputs.erase(std::unique(outputs.begin(), outputs.end()), outputs.end());
 }
@@ -51,15 +56,14 @@ void JitProgram::planBackward(Capture &capture, llvm::ArrayRef<Tensor> returned)
   }
 }
 
-void JitProgram::attachBackward(llvm::MutableArrayRef<Tensor> returned, llvm::ArrayRef<Tensor> args,
+void JitProgram::attachBackward(llvm::MutableArrayRef<Tensor> returned, llvm::MutableArrayRef<Edge> edges,
                                 std::vector<ValueRef> saved) const {
   auto *node = new JitNode;
   Ref<Node> owner(node);
   node->sequence = nextSequence();
   node->program = backward;
   node->saved = std::move(saved);
-  for (const BackwardProgram::Target &target : backward->targets)
-    node->next.push_back(cellAt(target.cell, target.isArg, args).read().edge);
+  for (Edge &edge : edges) node->next.push_back(std::move(edge));
   for (auto [i, root] : llvm::enumerate(backward->roots)) {
     node->resultSpecs.push_back(resultSpecs[root]);
     if (results[root].kind != Place::Cell) returned[root]->attachEdge({owner, static_cast<uint32_t>(i)});
@@ -84,12 +88,15 @@ void JitProgram::collectState(Capture &capture) {
     if (!capture.cells.contains(cell.get())) {
       // Written before it was read: known by what it held.
       uint32_t index = static_cast<uint32_t>(capture.outside.size());
-      capture.outside.push_back({cell, capture.recorder.rebinds[i].previous.value, -1, false, bool(cell->grad)});
+      capture.outside.push_back({cell, -1, false, bool(cell->grad), cell->grad});
       capture.cells.try_emplace(cell.get(), Capture::Origin{Source::Outside, index});
     }
     Capture::Origin origin = capture.cells.lookup(cell.get());
     if (origin.kind == Source::Arg) writtenArgs.push_back(cell);
-    states.push_back({origin.index, origin.kind == Source::Arg, placeOf(capture, *cell->var.value)});
+    Node *node = cell->var.edge.node.get();
+    if (node && !node->isBoundary())
+      throw UserError(ErrorKind::Runtime, "a tensor from outside is written with a value that a gradient flows to" + capture.lineOf(*cell));
+    states.push_back({origin.index, origin.kind == Source::Arg, node != nullptr, placeOf(capture, *cell->var.value)});
   }
 }
 
@@ -112,7 +119,6 @@ void JitProgram::collectGrads(Capture &capture) {
 
 void JitProgram::classifyInputs(Capture &capture) {
   Recorder &recorder = capture.recorder;
-  int randomStates = 0;
   for (const TraceInput &input : recorder.inputs) {
     Source source;
     source.op = input.op;
@@ -131,23 +137,22 @@ void JitProgram::classifyInputs(Capture &capture) {
       source.index = number->index;
     } else if (recorder.random.state && recorder.random.state->slot == input.slot) {
       source.kind = Source::RandomState;
-      ++randomStates;
     } else {
       source.kind = Source::Number;
       auto begin = recorder.scalarPool.begin() + input.scalarAt;
       source.number.assign(begin, begin + (input.scalarBytes + 7) / 8);
     }
     inputs.push_back(std::move(source));
-    lines.push_back(input.op < recorder.ops() ? recorder.lineOf(input.op) : std::string());
   }
-  if (recorder.random.drawn && randomStates != 1)
-    throw UserError(ErrorKind::Runtime, "the random state is set inside the function");
 }
 
-/// A pending value that something outside the graph still holds could not be given a value by later calls.
-void JitProgram::refuseEscapes(Capture &capture) {
-  // What the tape of returned values holds is not an escape: it dies with the capture's own tensors.
-  (void)capture;
+void JitProgram::describeLines(const Recorder &recorder) {
+  // Many ops share a line, and finding one takes a walk over the code's table.
+  llvm::DenseMap<std::pair<void *, int32_t>, size_t> known;
+  for (size_t op = 0; op < recorder.ops(); ++op) {
+    auto [at, isNew] = known.try_emplace({recorder.sources[op].code, recorder.sources[op].instruction}, op);
+    opLines.push_back(isNew ? recorder.lineOf(op) : opLines[at->second]);
+  }
 }
 
 bool JitProgram::isState(uint32_t outsideCell) const {
@@ -163,13 +168,21 @@ static std::string describeKind(const Source &source) {
   return names[source.kind];
 }
 
+/// Whether an outside cell here is that of another recording: the same tensor, or `.grad` of the same.
+bool JitProgram::isSameCell(uint32_t index, const JitProgram &other, uint32_t otherIndex) const {
+  const OutsideCell &a = outside[index], &b = other.outside[otherIndex];
+  if (a.gradOf < 0 || b.gradOf < 0) return a.gradOf < 0 && b.gradOf < 0 && a.cell == b.cell;
+  if (a.gradOfArg != b.gradOfArg) return false;
+  return a.gradOfArg ? a.gradOf == b.gradOf : isSameCell(a.gradOf, other, b.gradOf);
+}
+
 std::string JitProgram::differenceFrom(const JitProgram &other) const {
   if (bool(backward) != bool(other.backward) || (backward && backward->trace != other.backward->trace))
     return "the gradient graph differs from the first call's";
   if (trace != other.trace) return "the second call recorded other ops than the first: " + std::to_string(other.opCount) + " and " + std::to_string(opCount);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Source &a = other.inputs[i], &b = inputs[i];
-    std::string at = lines[i].empty() ? "" : " (" + lines[i] + ")";
+    std::string at = b.op < opLines.size() && !opLines[b.op].empty() ? " (" + opLines[b.op] + ")" : "";
     if (a.kind != b.kind) return describeKind(a) + " became " + describeKind(b) + at;
     if (a.kind == Source::Number && a.number != b.number)
       return "a Python number changed between calls" + at + ": pass it as an argument or keep it in a tensor";
@@ -178,22 +191,28 @@ std::string JitProgram::differenceFrom(const JitProgram &other) const {
           std::memcmp(a.constant->buffer->data(), b.constant->buffer->data(), a.constant->bytes()) != 0)
         return "a tensor made from data inside the function changed between calls" + at;
     }
-    if (a.kind == Source::Outside && other.outside[a.index].gradOf < 0 && other.outside[a.index].cell.get() != outside[b.index].cell.get())
+    if (a.kind == Source::Outside && !isSameCell(b.index, other, a.index))
       return "the function reads another tensor than in the first call" + at;
-    if (a.kind != Source::Outside && a.index != b.index) return describeKind(a) + " is another one" + at;
+    bool isNumbered = a.kind == Source::Arg || a.kind == Source::NumberArg;
+    if (isNumbered && a.index != b.index) return describeKind(a) + " is another one" + at;
   }
   auto samePlace = [](const Place &a, const Place &b) { return a.kind == b.kind && a.index == b.index && a.isArg == b.isArg; };
   if (results.size() != other.results.size()) return "the number of returned tensors changed";
   for (size_t i = 0; i < results.size(); ++i)
-    if (!samePlace(results[i], other.results[i])) return "another tensor is returned";
+    if (!samePlace(results[i], other.results[i]) || (results[i].kind == Place::Cell && !results[i].isArg && !isSameCell(results[i].index, other, other.results[i].index)))
+      return "another tensor is returned";
   if (states.size() != other.states.size()) return "other tensors are written";
   for (size_t i = 0; i < states.size(); ++i) {
-    bool sameCell = states[i].isArg ? states[i].cell == other.states[i].cell
-                                    : outside[states[i].cell].cell.get() == other.outside[other.states[i].cell].cell.get() || outside[states[i].cell].gradOf >= 0;
-    if (!sameCell || states[i].isArg != other.states[i].isArg || !samePlace(states[i].value, other.states[i].value))
-      return "other tensors are written";
+    const State &a = other.states[i], &b = states[i];
+    bool sameCell = a.isArg == b.isArg && (a.isArg ? a.cell == b.cell : isSameCell(b.cell, other, a.cell));
+    if (!sameCell || !samePlace(a.value, b.value)) return "other tensors are written";
   }
   if (grads.size() != other.grads.size()) return "other gradients are left";
+  for (size_t i = 0; i < grads.size(); ++i) {
+    const GradEffect &a = other.grads[i], &b = grads[i];
+    bool sameCell = a.isArg == b.isArg && (a.isArg ? a.cell == b.cell : isSameCell(b.cell, other, a.cell));
+    if (!sameCell || a.kind != b.kind || !samePlace(a.value, b.value)) return "other gradients are left";
+  }
   return "";
 }
 
@@ -201,15 +220,16 @@ bool JitProgram::fits(llvm::ArrayRef<Tensor> args) const {
   for (const OutsideCell &cell : outside)
     if (cell.gradOf < 0 && bool(cell.cell->grad) != cell.hadGrad) return false;
   for (auto [i, arg] : llvm::enumerate(args))
-    if (bool(arg->grad) != argHadGrad[i] || (arg->grad == nullptr && outsideIndex.contains(arg.get())) || outsideIndex.contains(arg.get())) return false;
+    if (bool(arg->grad) != argHadGrad[i] || outsideIndex.contains(arg.get())) return false;
   return true;
 }
 
+bool JitProgram::readsOutside(uint64_t born) const {
+  return llvm::any_of(outside, [&](const OutsideCell &at) { return at.cell && at.cell->born == born; });
+}
+
 const ExecutableStats *JitProgram::stats() const {
-  static thread_local std::shared_ptr<Executable> held;
-  if (!entry) return nullptr;
-  held = entry->executable();
-  return &held->stats;
+  return executable ? &executable->stats : nullptr;
 }
 
 } // namespace tinyfin

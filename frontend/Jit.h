@@ -25,6 +25,22 @@ struct GradEffect {
   Place value;
 };
 
+/// What one call gathers. A program keeps those that are not in use: their vectors have the capacity.
+struct JitCall {
+  std::vector<ValueRef> values, produced;
+  std::vector<void *> inputs, outputs;
+  std::vector<BufferRef> buffers;
+  std::vector<Var> previous; // of the state cells
+  std::vector<uint32_t> versions;
+  int64_t random[2];
+
+  void clear() {
+    values.clear(), produced.clear(), inputs.clear(), outputs.clear(), buffers.clear(), previous.clear(), versions.clear();
+  }
+};
+
+using JitResults = llvm::SmallVector<Tensor, 4>;
+
 class JitProgram {
 public:
   /// From a finished capture whose body returned `results`. Throws UserError where a value escapes. Does not run it.
@@ -36,9 +52,12 @@ public:
   /// Computes the capture's own values (the first calls of a signature), compiled at once.
   void runCaptured(Capture &capture);
   /// A later call: no Python, no recording.
-  llvm::SmallVector<Tensor> run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers);
+  JitResults run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers);
   /// Whether `.grad` is where it was when this was recorded, and no argument is a captured cell it was not.
   bool fits(llvm::ArrayRef<Tensor> args) const;
+
+  /// Whether the body reads the tensor of this number other than as an argument.
+  bool readsOutside(uint64_t born) const;
 
   const ExecutableStats *stats() const;
   std::string refusal; // why it is interpreted, if it is
@@ -49,7 +68,7 @@ public:
   // What an exporter needs to know.
   const Source &inputAt(size_t index) const { return inputs[index]; }
   llvm::ArrayRef<Place> resultPlaces() const { return results; }
-  ValueRef outsideValue(uint32_t index) const { return outside[index].value; }
+  ValueRef outsideValue(uint32_t index, llvm::ArrayRef<Tensor> args) const { return cellAt(index, false, args).current(); }
   bool isState(uint32_t outsideCell) const;
   bool writes(const Cell &arg) const;
   size_t outputIndex(uint32_t slot) const;
@@ -62,18 +81,25 @@ private:
   struct State { // a cell that the body rebound
     uint32_t cell;
     bool isArg;
+    bool keepsEdge; // only its data was written
     Place value;
   };
   void classifyInputs(Capture &capture);
   Place placeOf(Capture &capture, Value &value);
   void collectState(Capture &capture);
   void collectGrads(Capture &capture);
-  void refuseEscapes(Capture &capture);
+  void describeLines(const Recorder &recorder);
   void compile();
+  void planOutputs();
+  bool isSameCell(uint32_t index, const JitProgram &other, uint32_t otherIndex) const;
   Cell &cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args) const;
-  ValueRef valueOf(const Source &source, llvm::ArrayRef<Tensor> args) const;
+  void gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) const;
+  void allocateOutputs(JitCall &call) const;
+  void bindState(JitCall &call, llvm::ArrayRef<Tensor> args) const;
+  [[noreturn]] void fail(JitCall &call, llvm::ArrayRef<Tensor> args, const Status &status) const;
+  std::vector<ValueRef> savedValues(const JitCall &call) const;
   void planBackward(Capture &capture, llvm::ArrayRef<Tensor> returned);
-  void attachBackward(llvm::MutableArrayRef<Tensor> returned, llvm::ArrayRef<Tensor> args, std::vector<ValueRef> saved) const;
+  void attachBackward(llvm::MutableArrayRef<Tensor> returned, llvm::MutableArrayRef<Edge> edges, std::vector<ValueRef> saved) const;
 
   Words key, trace;
   std::vector<Source> inputs;
@@ -86,13 +112,24 @@ private:
   std::vector<GradEffect> grads;
   llvm::SmallVector<uint32_t> outputs; // slots, ascending once complete
   llvm::DenseMap<Cell *, uint32_t> outsideIndex;
-  std::vector<std::string> lines; // of the numbers
+  std::vector<std::string> opLines; // of each op of the trace
   int64_t randomDrawn = 0;
   size_t opCount = 0;
   std::shared_ptr<CacheEntry> entry;
   std::shared_ptr<BackwardProgram> backward; // null: no gradient flows out
   std::vector<Place> savedPlaces;
-  std::vector<int32_t> outputAt; // of each executable output: its place among `outputs`, or -1
+
+  /// An output of the executable.
+  struct OutputPlan {
+    TensorSpec spec;
+    size_t bytes = 0;
+    int32_t place = -1; // among `outputs`, or nobody wants it
+    int32_t donor = -1; // the input whose memory it may take
+  };
+  std::shared_ptr<Executable> executable;
+  std::vector<OutputPlan> outputPlans;
+  std::vector<Place> statePlan, resultPlan, gradPlan; // with numbers among `outputs` for slots
+  llvm::SmallVector<std::unique_ptr<JitCall>, 2> idle;
 };
 
 } // namespace tinyfin

@@ -24,18 +24,52 @@ void JitProgram::compile() {
     }
     entry = cache.insert(key, outputs, compiled.value(), {.state = CompileState::Compiled});
   }
-  auto slots = entry->outputSlots();
-  outputAt.clear();
+  executable = entry->executable();
+  planOutputs();
+}
+
+/// What each output of the executable is and whose memory it may take.
+void JitProgram::planOutputs() {
+  outputPlans.clear();
   size_t next = 0;
-  for (uint32_t slot : slots) {
-    bool wanted = next < outputs.size() && outputs[next] == slot;
-    outputAt.push_back(wanted ? static_cast<int32_t>(next++) : -1);
+  for (auto [i, slot] : llvm::enumerate(entry->outputSlots())) {
+    const TensorType &type = executable->outputs[i];
+    OutputPlan plan;
+    plan.bytes = type.bytes();
+    plan.spec.dtype = type.dtype;
+    for (int64_t extent : type.dims) plan.spec.dims.push_back(Dim(extent));
+    bool isWanted = next < outputs.size() && outputs[next] == slot;
+    if (isWanted) plan.place = static_cast<int32_t>(next++);
+    outputPlans.push_back(std::move(plan));
+  }
+  auto number = [&](Place &place) {
+    if (place.kind == Place::Output) place.index = static_cast<uint32_t>(llvm::lower_bound(outputs, place.index) - outputs.begin());
+  };
+  for (const State &state : states) statePlan.push_back(state.value);
+  for (const Place &place : results) resultPlan.push_back(place);
+  for (const GradEffect &effect : grads) gradPlan.push_back(effect.value);
+  for (auto *places : {&statePlan, &resultPlan, &gradPlan})
+    for (Place &place : *places) number(place);
+  for (Place &place : savedPlaces) number(place);
+
+  // A value that is passed on (`last.copy_(p)`) must outlive the call: its memory is not reused.
+  llvm::DenseSet<uint32_t> passedOn;
+  for (auto *places : {&statePlan, &resultPlan, &gradPlan, &savedPlaces})
+    for (const Place &place : *places)
+      if (place.kind == Place::Input) passedOn.insert(place.index);
+  for (Donation donation : executable->donations) {
+    const Source &source = inputs[donation.input];
+    bool isTensor = source.kind == Source::Outside || source.kind == Source::Arg;
+    bool isState = isTensor && llvm::any_of(states, [&](const State &state) { return state.cell == source.index && state.isArg == (source.kind == Source::Arg); });
+    if (isState && outputPlans[donation.output].place >= 0 && !passedOn.contains(donation.input))
+      outputPlans[donation.output].donor = static_cast<int32_t>(donation.input);
   }
 }
 
 static void dropGrad(Cell &cell) {
+  if (!cell.grad && !cell.missingGrad.empty()) return;
   cell.grad = Tensor();
-  cell.missingGrad = "the gradient was made and used inside a jitted function; return it to keep it";
+  cell.missingGrad = "this gradient was made and used inside a jitted function; return it to keep it";
 }
 
 void JitProgram::runCaptured(Capture &capture) {
@@ -54,117 +88,154 @@ Cell &JitProgram::cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args
   return *cellAt(at.gradOf, at.gradOfArg, args).grad;
 }
 
-ValueRef JitProgram::valueOf(const Source &source, llvm::ArrayRef<Tensor> args) const {
-  if (source.kind == Source::Constant) return source.constant;
-  Var var = cellAt(source.index, source.kind == Source::Arg, args).read();
-  return var.value;
-}
-
-namespace {
-
-/// What one call gathers; the vectors are this thread's and keep their capacity.
-struct CallBuffers {
-  std::vector<ValueRef> values;
-  std::vector<void *> inputs, outputs;
-  std::vector<BufferRef> buffers;
-  std::vector<int32_t> donors;
-};
-
-} // namespace
-
-llvm::SmallVector<Tensor> JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) {
-  std::shared_ptr<Executable> executable = entry->executable();
-  CallBuffers call;
-  // Views and pending arguments record what derives them; one flush then makes everything Ready.
-  call.values.reserve(inputs.size());
-  bool anyPending = false;
+/// Views and pending arguments record what derives them; one flush then makes everything Ready.
+void JitProgram::gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) const {
+  bool isReady = Recorder::current().ops() == 0;
   for (const Source &source : inputs) {
-    bool isTensor = source.kind == Source::Arg || source.kind == Source::Outside || source.kind == Source::Constant;
-    call.values.push_back(isTensor ? valueOf(source, args) : ValueRef());
-    anyPending |= isTensor && call.values.back()->state != ValueState::Ready;
+    ValueRef value;
+    if (source.kind == Source::Constant) value = source.constant;
+    else if (source.kind == Source::Arg || source.kind == Source::Outside)
+      value = cellAt(source.index, source.kind == Source::Arg, args).current();
+    isReady &= !value || value->state == ValueState::Ready;
+    call.values.push_back(std::move(value));
   }
-  if (anyPending || Recorder::current().ops()) {
+  if (!isReady) {
     Recorder::current().flush("call of a jitted function");
     for (const ValueRef &value : call.values)
       if (value && value->state != ValueState::Ready) Recorder::materialize(*value, "call of a jitted function");
   }
-  Generator &generator = Generator::process();
-  int64_t random[2] = {generator.seed, generator.counter};
-  for (auto [i, source] : llvm::enumerate(inputs)) {
-    void *data = nullptr;
+  const Generator &generator = Generator::process();
+  call.random[0] = generator.seed;
+  call.random[1] = generator.counter;
+  for (auto [source, value] : llvm::zip_equal(inputs, call.values)) {
+    const void *data = nullptr;
     switch (source.kind) {
     case Source::Number: data = source.number.data(); break;
-    case Source::NumberArg: data = const_cast<int64_t *>(&numbers[source.index]); break;
-    case Source::RandomState: data = random; break;
-    default: data = call.values[i]->buffer->data();
+    case Source::NumberArg: data = &numbers[source.index]; break;
+    case Source::RandomState: data = call.random; break;
+    default: data = value->buffer->data();
     }
-    call.inputs.push_back(data);
+    call.inputs.push_back(const_cast<void *>(data));
   }
+}
 
-  call.donors.assign(executable->outputs.size(), -1);
-  for (Donation donation : executable->donations) {
-    const Source &source = inputs[donation.input];
-    if (source.kind != Source::Outside && source.kind != Source::Arg) continue;
-    bool isState = llvm::any_of(states, [&](const State &state) { return state.cell == source.index && state.isArg == (source.kind == Source::Arg); });
-    // One reference is the cell's, one is ours.
-    ValueRef &value = call.values[donation.input];
-    if (isState && value->references == 2 && value->buffer->isSoleReference()) call.donors[donation.output] = static_cast<int32_t>(donation.input);
-  }
-  for (size_t i = 0; i < executable->outputs.size(); ++i) {
+void JitProgram::allocateOutputs(JitCall &call) const {
+  Device &device = flush::backend().device();
+  call.produced.resize(outputs.size());
+  for (const OutputPlan &plan : outputPlans) {
     BufferRef buffer;
-    if (call.donors[i] >= 0 && outputAt[i] >= 0) {
-      buffer = call.values[call.donors[i]]->buffer;
+    // One reference to the old value is the cell's, one is ours.
+    if (plan.donor >= 0 && call.values[plan.donor]->references == 2 && call.values[plan.donor]->buffer->isSoleReference()) {
+      buffer = call.values[plan.donor]->buffer;
     } else {
-      auto fresh = flush::backend().device().allocate(executable->outputs[i].bytes());
+      auto fresh = device.allocate(plan.bytes);
       throwIfError(fresh.status());
       buffer = std::move(fresh.value());
     }
     call.outputs.push_back(buffer->data());
-    call.buffers.push_back(std::move(buffer));
-  }
-  Status status;
-  runUnlocked([&] { status = executable->run(call.inputs, call.outputs); });
-  throwIfError(status);
-  generator.counter += randomDrawn;
-
-  std::vector<ValueRef> produced(outputs.size());
-  for (size_t i = 0; i < outputAt.size(); ++i) {
-    if (outputAt[i] < 0) continue;
-    TensorSpec spec{executable->outputs[i].dtype, {}};
-    for (int64_t extent : executable->outputs[i].dims) spec.dims.push_back(Dim(extent));
-    produced[outputAt[i]] = readyValue(std::move(spec), std::move(call.buffers[i]));
-  }
-  auto valueAt = [&](const Place &place) {
-    if (place.kind == Place::Input) return call.values[place.index];
-    return produced[llvm::lower_bound(outputs, place.index) - outputs.begin()];
-  };
-  std::vector<ValueRef> saved;
-  for (const Place &place : savedPlaces) {
-    const Source *source = place.kind == Place::Input ? &inputs[place.index] : nullptr;
-    if (source && !call.values[place.index]) { // a number or the random state: kept as data
-      auto copy = flush::backend().device().allocate(executable->inputs[place.index].bytes());
-      throwIfError(copy.status());
-      std::memcpy(copy.value()->data(), call.inputs[place.index], executable->inputs[place.index].bytes());
-      saved.push_back(readyValue({}, std::move(copy.value())));
+    if (plan.place >= 0) {
+      ValueRef value(new Value(plan.spec, ValueState::Running));
+      value->buffer = std::move(buffer);
+      call.produced[plan.place] = std::move(value);
     } else {
-      saved.push_back(valueAt(place));
+      call.buffers.push_back(std::move(buffer));
     }
   }
-  // Results first: a cell that is returned is the same tensor as before.
-  llvm::SmallVector<Tensor> returned;
-  for (const Place &place : results)
-    returned.push_back(place.kind == Place::Cell ? Tensor(&cellAt(place.index, place.isArg, args)) : makeTensor({valueAt(place), {}}));
-  if (backward && isGradEnabled()) attachBackward(returned, args, std::move(saved));
-  for (const State &state : states) {
+}
+
+/// State cells take their new values before these are computed: another thread that reads one waits for this call,
+/// and nobody reads memory that is being reused.
+void JitProgram::bindState(JitCall &call, llvm::ArrayRef<Tensor> args) const {
+  for (auto [state, place] : llvm::zip_equal(states, statePlan)) {
     Cell &cell = cellAt(state.cell, state.isArg, args);
-    cell.var = {valueAt(state.value), {}};
+    const ValueRef &value = place.kind == Place::Input ? call.values[place.index] : call.produced[place.index];
+    call.previous.push_back(cell.var);
+    cell.var.value = value;
+    if (!state.keepsEdge) cell.var.edge = {};
+    call.versions.push_back(++cell.version);
+  }
+}
+
+void JitProgram::fail(JitCall &call, llvm::ArrayRef<Tensor> args, const Status &status) const {
+  std::string message = status.message();
+  int64_t op = status.origin();
+  if (op >= 0 && static_cast<size_t>(op) < opLines.size() && !opLines[op].empty()) message += " (" + opLines[op] + ")";
+  auto shared = std::make_shared<const std::string>(message);
+  for (const ValueRef &value : call.produced) {
+    if (!value) continue;
+    value->state = ValueState::Failed;
+    value->error = shared;
+    value->buffer = BufferRef();
+  }
+  for (size_t i = 0; i < states.size(); ++i) {
+    Cell &cell = cellAt(states[i].cell, states[i].isArg, args);
+    if (cell.version != call.versions[i]) continue; // another thread wrote it since
+    cell.var = std::move(call.previous[i]);
     ++cell.version;
   }
-  for (const GradEffect &effect : grads) {
+  call.clear();
+  throw UserError(kindOf(status.code()), message);
+}
+
+std::vector<ValueRef> JitProgram::savedValues(const JitCall &call) const {
+  std::vector<ValueRef> saved;
+  for (const Place &place : savedPlaces) {
+    bool isInput = place.kind == Place::Input;
+    if (isInput && !call.values[place.index]) { // a number or the random state: kept as data
+      size_t bytes = executable->inputs[place.index].bytes();
+      auto copy = flush::backend().device().allocate(bytes);
+      throwIfError(copy.status());
+      std::memcpy(copy.value()->data(), call.inputs[place.index], bytes);
+      saved.push_back(readyValue({}, std::move(copy.value())));
+    } else {
+      saved.push_back(isInput ? call.values[place.index] : call.produced[place.index]);
+    }
+  }
+  return saved;
+}
+
+JitResults JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) {
+  // Taken under the lock; several threads may be in here.
+  std::unique_ptr<JitCall> owner = idle.empty() ? std::make_unique<JitCall>() : idle.pop_back_val();
+  JitCall &call = *owner;
+  call.clear();
+  gather(call, args, numbers);
+  allocateOutputs(call);
+  bool wantsBackward = backward && isGradEnabled();
+  llvm::SmallVector<Edge, 4> edges; // of the inputs, before state is rebound
+  if (wantsBackward)
+    for (const BackwardProgram::Target &target : backward->targets) edges.push_back(cellAt(target.cell, target.isArg, args).read().edge);
+  bindState(call, args);
+  Generator::process().counter += randomDrawn;
+
+  struct Work {
+    Executable &executable;
+    JitCall &call;
+    Status status;
+  } work{*executable, call, {}};
+  runUnlocked([&work] { work.status = work.executable.run(work.call.inputs, work.call.outputs); });
+  if (!work.status.isOk()) {
+    Generator &generator = Generator::process();
+    if (generator.seed == call.random[0] && generator.counter == call.random[1] + randomDrawn) generator.counter = call.random[1];
+    fail(call, args, work.status);
+  }
+  for (const ValueRef &value : call.produced)
+    if (value) value->state = ValueState::Ready;
+
+  auto valueAt = [&](const Place &place) -> const ValueRef & {
+    return place.kind == Place::Input ? call.values[place.index] : call.produced[place.index];
+  };
+  JitResults returned;
+  for (const Place &place : resultPlan)
+    returned.push_back(place.kind == Place::Cell ? Tensor(&cellAt(place.index, place.isArg, args)) : makeTensor({valueAt(place), {}}));
+  if (wantsBackward) attachBackward(returned, edges, savedValues(call));
+  for (auto [effect, place] : llvm::zip_equal(grads, gradPlan)) {
     Cell &cell = cellAt(effect.cell, effect.isArg, args);
     if (effect.kind == GradEffect::Drop) dropGrad(cell);
-    else cell.grad = effect.kind == GradEffect::Set ? makeTensor({valueAt(effect.value), {}}) : Tensor();
+    else cell.grad = effect.kind == GradEffect::Set ? makeTensor({valueAt(place), {}}) : Tensor();
   }
+  call.clear();
+  idle.push_back(std::move(owner));
   return returned;
 }
 

@@ -8,6 +8,13 @@ namespace tinyfin {
 uint64_t Cell::lastBorn = 0;
 uint64_t Cell::flagChanges = 0;
 
+/// splitmix64's finalizer: numbers that are close give unrelated bits.
+static uint64_t mixBits(uint64_t bits) {
+  bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9;
+  bits = (bits ^ bits >> 27) * 0x94d049bb133111eb;
+  return bits ^ bits >> 31;
+}
+
 Cell::~Cell() {
   if (leaf) leaf->cell = nullptr;
 }
@@ -153,7 +160,7 @@ void Cell::setRequiresGrad(bool wanted) {
     throw UserError(ErrorKind::Runtime, "requires_grad can only be cleared on a leaf; use detach()");
   if (hasEdge || requiresGrad == wanted) return;
   requiresGrad = wanted;
-  flagChanges += wasInUse;
+  if (wasInUse) flagChanges ^= mixBits(born);
 }
 
 Tensor makeView(Cell &base, ViewStep step) {

@@ -25,6 +25,8 @@ public:
 
   /// The current value (a view's is derived anew when its base changed) and, for leaves, the edge to `.grad`.
   Var read();
+  /// The current value alone.
+  ValueRef current() { return base ? read().value : var.value; }
   /// Rebinds to `value` of the same shape and dtype; a view rebinds its base by a slice update. Throws where a write
   /// cannot be (an expanded view, a leaf that requires grad while recording gradients).
   void write(Var value);
@@ -38,7 +40,7 @@ public:
   /// The cell that views of this one share their data with.
   Cell &root() { return rootCell ? *rootCell : *this; }
 
-  static uint64_t flagChanges; // how often requires_grad of a tensor in use changed
+  static uint64_t flagChanges; // stands for the requires_grad of all tensors in use: setting one back restores it
   TensorSpec spec;
   const uint64_t born; // cells are numbered: a capture tells what existed before it
   uint32_t references = 0;
@@ -47,6 +49,7 @@ public:
   bool wasRead = false;
   Ref<Cell> grad;
   std::string missingGrad; // why `.grad` is absent, for the reader of it
+  void *wrapper = nullptr; // the language's object around this cell, while there is one; weak
 
 private:
   friend class Recorder;

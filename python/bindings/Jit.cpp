@@ -2,7 +2,8 @@
 // Dispatch of jitted functions: a call's signature finds its variant, whose program runs without Python. Recording
 // and verification are driven by tinyfin/jit.py.
 #include "frontend/Jit.h"
-#include "python/bindings/Bindings.h"
+#include "llvm/ADT/StringMap.h"
+#include "python/bindings/JitSignature.h"
 #include "runtime/Executable.h"
 #include <pybind11/stl.h>
 
@@ -10,95 +11,44 @@ namespace tinyfin::python {
 namespace {
 
 PyTypeObject *numberArgumentType = nullptr; // tinyfin.jit.NumberArgument
-PyTypeObject *leafType = nullptr;           // tinyfin.jit.Leaf: stands for a tensor in a result's template
 
-/// A call's arguments, flat: the key describes structure, tensors' types and static values; numbers' values are left out.
-struct Arguments {
-  std::string key;
-  llvm::SmallVector<Tensor> tensors;
-  llvm::SmallVector<int64_t> numbers; // bits of f64 or i64
-  std::vector<py::object> statics;    // kept alive: the key holds their addresses
-
-  template <class T> void put(T value) { key.append(reinterpret_cast<const char *>(&value), sizeof(T)); }
-
-  void addTensor(PyObject *object) {
-    Tensor tensor = cellOf(object);
-    key += 'T';
-    // The same tensor passed twice is part of the signature.
-    for (size_t i = 0; i < tensors.size(); ++i)
-      if (tensors[i] == tensor) put(static_cast<uint32_t>(i));
-    put(static_cast<uint8_t>(tensor->spec.dtype));
-    put(static_cast<uint8_t>(tensor->spec.rank()));
-    put(static_cast<uint8_t>(tensor->requiresGrad || bool(tensor->read().edge)));
-    for (Dim dim : tensor->spec.dims) put(dim.word());
-    tensors.push_back(std::move(tensor));
-  }
-
-  void add(PyObject *object, bool isStatic = false) {
-    if (isTensor(object)) return addTensor(object);
-    if (object == Py_None || PyBool_Check(object)) return key += object == Py_None ? 'n' : object == Py_True ? 't' : 'f', void();
-    if (!isStatic && PyFloat_CheckExact(object)) {
-      key += 'F';
-      return numbers.push_back(std::bit_cast<int64_t>(PyFloat_AS_DOUBLE(object)));
-    }
-    if (!isStatic && PyLong_CheckExact(object)) {
-      int overflow = 0;
-      int64_t value = PyLong_AsLongLongAndOverflow(object, &overflow);
-      if (!overflow) return key += 'I', numbers.push_back(value);
-    }
-    if (PyTuple_CheckExact(object) || PyList_CheckExact(object)) {
-      PyObject *items = PySequence_Fast(object, "");
-      py::object owner = py::reinterpret_steal<py::object>(items);
-      key += PyTuple_CheckExact(object) ? '(' : '[';
-      put(static_cast<uint32_t>(PySequence_Fast_GET_SIZE(items)));
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items); ++i) add(PySequence_Fast_GET_ITEM(items, i), isStatic);
-      return;
-    }
-    if (PyDict_CheckExact(object)) return addDict(object, nullptr, isStatic);
-    addStatic(object);
-  }
-
-  void addDict(PyObject *dict, PyObject *staticNames, bool isStatic) {
-    key += '{';
-    put(static_cast<uint32_t>(PyDict_Size(dict)));
-    PyObject *name, *value;
-    Py_ssize_t at = 0;
-    while (PyDict_Next(dict, &at, &name, &value)) {
-      addStatic(name);
-      add(value, isStatic || (staticNames && PySet_Contains(staticNames, name) == 1));
-    }
-  }
-
-  void addStatic(PyObject *object) {
-    // Plain values by what they are, anything else by identity.
-    bool isPlain = PyUnicode_CheckExact(object) || PyLong_Check(object) || PyFloat_Check(object) || PyBytes_CheckExact(object);
-    if (!isPlain) {
-      key += 'o';
-      put(object);
-      return statics.push_back(py::reinterpret_borrow<py::object>(object));
-    }
-    std::string text = py::repr(object);
-    key += 's';
-    put(static_cast<uint32_t>(text.size()));
-    key += text;
-  }
-};
+constexpr size_t kMaxSignatures = 256; // of one function: what has more is called with ever new things
+constexpr size_t kMaxEpochs = 16;
 
 struct Variant {
   std::unique_ptr<JitProgram> program;
-  py::object result;  // template
-  py::list guards;    // (kind, container, key, value)
-  uint64_t epoch = 0;
+  py::object result; // template
+  ResultShape shape; // the same, for filling
+  py::list guards;   // (kind, container, key, value)
+  llvm::SmallVector<uint64_t, 4> epochs; // states of modules that it is known to be right in
   bool verified = false;
-  std::vector<std::pair<uint32_t, int64_t>> fixedNumbers; // number arguments whose value the body used as Python
+  llvm::SmallVector<std::pair<uint32_t, int64_t>, 2> fixedNumbers; // number arguments whose value the body used as Python
+  // An argument that was always the same tensor may also be one that the body knows by another way: only calls with that
+  // tensor are like the recorded ones. 0: others were recorded too, and nothing changed.
+  llvm::SmallVector<uint64_t, 4> boundTo;
 
+  bool fits(const Arguments &flat, uint64_t epoch) const {
+    return llvm::is_contained(epochs, epoch) && numbersHold(flat.numbers) && guardsHold() && program->fits(flat.tensors);
+  }
+  bool hasItsTensors(const Arguments &flat) const {
+    for (auto [bound, tensor] : llvm::zip_equal(boundTo, flat.tensors))
+      if (bound && bound != tensor->born) return false;
+    return true;
+  }
+  void addEpoch(uint64_t epoch) {
+    if (llvm::is_contained(epochs, epoch)) return;
+    if (epochs.size() == kMaxEpochs) epochs.erase(epochs.begin());
+    epochs.push_back(epoch);
+  }
+
+private:
   bool guardsHold() const {
-    for (py::handle item : guards) {
-      PyObject *guard = item.ptr();
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(guards.ptr()); ++i) {
+      PyObject *guard = PyList_GET_ITEM(guards.ptr(), i);
       PyObject *container = PyTuple_GET_ITEM(guard, 1), *expected = PyTuple_GET_ITEM(guard, 3);
       PyObject *now = PyCell_Check(container) ? PyCell_GET(container) : PyDict_GetItemWithError(container, PyTuple_GET_ITEM(guard, 2));
       if (now == expected) continue;
-      bool isPlain = now && (PyLong_Check(now) || PyFloat_Check(now) || PyUnicode_Check(now) || PyTuple_Check(now));
+      bool isPlain = now && (PyLong_CheckExact(now) || PyFloat_CheckExact(now) || PyUnicode_CheckExact(now));
       if (!isPlain || Py_TYPE(now) != Py_TYPE(expected) || PyObject_RichCompareBool(now, expected, Py_EQ) != 1) return PyErr_Clear(), false;
     }
     return true;
@@ -109,149 +59,198 @@ struct Variant {
 };
 
 struct Signature {
-  std::vector<Variant> variants;
-  std::vector<py::object> statics;
+  std::vector<std::shared_ptr<Variant>> variants;
+  std::vector<py::object> statics; // the key holds their addresses
   std::string demoted;
+  uint32_t moduleWrites = 0; // recordings that changed a Module's attribute
 };
-
-py::object fill(py::handle shape, llvm::ArrayRef<Tensor> results, llvm::ArrayRef<int64_t> numbers) {
-  PyObject *object = shape.ptr();
-  if (Py_TYPE(object) == leafType) {
-    int64_t at = shape.attr("index").cast<int64_t>();
-    return py::cast(results[at]);
-  }
-  if (PyTuple_CheckExact(object)) {
-    py::tuple tuple(PyTuple_GET_SIZE(object));
-    for (size_t i = 0; i < tuple.size(); ++i) tuple[i] = fill(PyTuple_GET_ITEM(object, i), results, numbers);
-    return tuple;
-  }
-  if (PyList_CheckExact(object)) {
-    py::list list;
-    for (py::handle item : py::reinterpret_borrow<py::list>(shape)) list.append(fill(item, results, numbers));
-    return list;
-  }
-  if (PyDict_CheckExact(object)) {
-    py::dict dict;
-    for (auto [key, value] : py::reinterpret_borrow<py::dict>(shape)) dict[key] = fill(value, results, numbers);
-    return dict;
-  }
-  return py::reinterpret_borrow<py::object>(shape);
-}
 
 class PyJit {
 public:
-  explicit PyJit(py::object staticNames) : staticNames(std::move(staticNames)) {}
+  PyJit(py::object staticNames, std::vector<uint32_t> staticPositions)
+      : staticNames(std::move(staticNames)), staticPositions(std::move(staticPositions)) {}
 
   Arguments flatten(py::handle args, py::handle kwargs) const {
     Arguments flat;
-    flat.key += isGradEnabled() ? 'G' : 'g';
-    flat.add(args.ptr());
+    flat.key.push_back(isGradEnabled() ? 'G' : 'g');
+    flat.addPositional(args.ptr(), staticPositions);
     if (kwargs.ptr() && PyDict_Check(kwargs.ptr()) && PyDict_Size(kwargs.ptr()) > 0) flat.addDict(kwargs.ptr(), staticNames.ptr(), false);
     return flat;
   }
 
-  /// The result, or None and the reason in `missing`: the body must be recorded (or run eagerly when demoted).
-  py::object dispatch(py::handle args, py::handle kwargs) {
-    Arguments flat = flatten(args, kwargs);
-    auto found = signatures.find(flat.key);
-    if (found == signatures.end()) return miss();
-    Signature &signature = found->second;
-    uint64_t epoch = jitEpoch();
-    for (Variant &variant : signature.variants) {
-      if (!variant.verified || variant.epoch != epoch || !variant.numbersHold(flat.numbers) || !variant.guardsHold() ||
-          !variant.program->fits(flat.tensors))
-        continue;
-      ++hits;
-      return fill(variant.result, variant.program->run(flat.tensors, flat.numbers), flat.numbers);
-    }
-    return miss();
+  std::shared_ptr<Signature> find(const Arguments &flat) const {
+    auto found = signatures.find(llvm::StringRef(flat.key.data(), flat.key.size()));
+    return found == signatures.end() ? nullptr : found->second;
   }
 
-  py::object miss() const { return missing; }
+  /// The result, or `missing`: the body must be recorded, or run as it is.
+  py::object dispatch(py::handle args, py::handle kwargs) {
+    if (Recorder::current().capture) return missing; // part of the graph around it
+    Arguments flat = flatten(args, kwargs);
+    std::shared_ptr<Signature> signature = find(flat);
+    if (!signature) return missing;
+    uint64_t epoch = jitEpoch();
+    for (const std::shared_ptr<Variant> &candidate : signature->variants) {
+      if (!candidate->verified || !candidate->fits(flat, epoch) || !candidate->hasItsTensors(flat)) continue;
+      std::shared_ptr<Variant> variant = candidate; // other threads may change the list while this one computes
+      ++hits;
+      return variant->shape.fill(variant->program->run(flat.tensors, flat.numbers));
+    }
+    return missing;
+  }
 
-  std::unordered_map<std::string, Signature> signatures;
+  std::string whyDemoted(py::handle args, py::handle kwargs) const {
+    std::shared_ptr<Signature> signature = find(flatten(args, kwargs));
+    if (signature) return signature->demoted;
+    return signatures.size() < kMaxSignatures ? "" : "more than " + std::to_string(kMaxSignatures) + " signatures";
+  }
+
+  llvm::StringMap<std::shared_ptr<Signature>> signatures;
   py::object staticNames, missing;
+  std::vector<uint32_t> staticPositions;
   uint64_t hits = 0;
 };
 
 /// One recording, as jit.py drives it.
 class PyCapture {
 public:
-  PyCapture(PyJit &jit, py::handle args, py::handle kwargs, bool fullgraph) : flat(jit.flatten(args, kwargs)) {
-    Tensor none;
+  PyCapture(PyJit &jit, py::handle args, py::handle kwargs, bool fullgraph)
+      : flat(jit.flatten(args, kwargs)), fullgraph(fullgraph), epoch(jitEpoch()) {
+    // What this call would have found, had it been verified: it must record the same.
+    if (std::shared_ptr<Signature> signature = jit.find(flat))
+      for (const std::shared_ptr<Variant> &variant : signature->variants)
+        if (variant->fits(flat, epoch)) candidates.push_back(variant);
     capture = std::make_unique<Capture>(flat.tensors, fullgraph);
   }
   py::object numberSlot(uint32_t index, bool isFloat) {
     return py::cast(makeTensor({capture->numberArgument(index, flat.numbers[index], isFloat ? DType::F64 : DType::I64), {}}));
   }
+  /// " (file:line)" where the tensor was made if it was made inside; None for one from outside.
+  std::optional<std::string> madeAt(const Tensor &tensor) const {
+    if (!capture->isInside(*tensor)) return std::nullopt;
+    return capture->lineOf(*tensor);
+  }
 
   Arguments flat;
+  bool fullgraph;
+  uint64_t epoch; // at entry
+  std::vector<std::shared_ptr<Variant>> candidates;
   std::unique_ptr<Capture> capture;
 };
 
-/// Ends a recording: compares with what is known of the signature, runs the graph. Returns "" or why it was demoted.
-std::string finish(PyJit &jit, PyCapture &recorded, const std::vector<Tensor> &results, py::object shape, py::list guards,
-                   const std::vector<uint32_t> &fixedNumbers, int maxVariants) {
-  Capture &capture = *recorded.capture;
-  Signature &signature = jit.signatures[recorded.flat.key];
-  signature.statics.insert(signature.statics.end(), recorded.flat.statics.begin(), recorded.flat.statics.end());
-  auto demote = [&](const std::string &reason) {
-    signature.demoted = reason;
-    signature.variants.clear();
-    capture.abandon();
-    return reason;
-  };
-  if (capture.isDemoted()) return demote(capture.reason());
-  auto program = std::make_unique<JitProgram>(capture, results);
-  std::vector<std::pair<uint32_t, int64_t>> fixed;
-  for (uint32_t index : fixedNumbers) fixed.push_back({index, recorded.flat.numbers[index]});
+/// Ends a recording: compares with what is known of the signature and runs the graph.
+class Finish {
+public:
+  Finish(PyJit &jit, PyCapture &recorded) : recorded(recorded), capture(*recorded.capture) {
+    auto &slot = jit.signatures[llvm::StringRef(recorded.flat.key.data(), recorded.flat.key.size())];
+    if (!slot) slot = std::make_shared<Signature>();
+    signature = slot;
+    signature->statics.insert(signature->statics.end(), recorded.flat.statics.begin(), recorded.flat.statics.end());
+    recorded.flat.statics.clear();
+  }
 
-  std::string difference;
-  for (Variant &variant : signature.variants) {
-    if (variant.fixedNumbers != fixed) continue;
-    std::string why = program->differenceFrom(*variant.program);
-    bool sameShape = why.empty() && variant.result.equal(shape);
-    if (sameShape) {
-      variant.verified = true;
-      variant.epoch = jitEpoch();
-      variant.guards = guards;
-      variant.program->runCaptured(capture);
+  /// "" or why the signature was demoted. `kept` says what jit.py found wrong already.
+  std::string operator()(const std::vector<Tensor> &results, py::object shape, py::list guards, const std::vector<uint32_t> &fixedNumbers,
+                         size_t maxVariants, const std::string &kept) {
+    if (capture.isDemoted()) return demote(capture.reason());
+    if (recorded.flat.hasArrays) return demote("an argument is a numpy array, whose content may change: pass a tensor");
+    if (recorded.epoch != jitEpoch()) {
+      // Toggling to what is needed happens once; a body that changes modules at each call cannot go without Python.
+      if (++signature->moduleWrites > 1) return demote("the function sets an attribute of a Module");
+      capture.abandon();
       return "";
     }
-    // The very next call of the same state must record the same: else Python decides anew each time.
-    if (!variant.verified && variant.epoch == jitEpoch() && variant.guardsHold() && variant.program->fits(recorded.flat.tensors))
-      difference = why.empty() ? "the returned structure changed" : why;
+    if (!kept.empty()) return demote(kept);
+    if (std::string why = escape(results); !why.empty()) return demote(why);
+    auto variant = std::make_shared<Variant>();
+    try {
+      variant->program = std::make_unique<JitProgram>(capture, results);
+    } catch (const UserError &error) {
+      return demote(error.what());
+    }
+    for (uint32_t index : fixedNumbers) variant->fixedNumbers.push_back({index, recorded.flat.numbers[index]});
+    variant->result = shape;
+    variant->guards = guards;
+    return settle(std::move(variant), maxVariants);
   }
-  if (!difference.empty()) return demote(difference);
-  if (signature.variants.size() >= static_cast<size_t>(maxVariants))
-    return demote("more than max_recompiles=" + std::to_string(maxVariants) + " variants");
-  program->runCaptured(capture);
-  Variant variant;
-  variant.program = std::move(program);
-  variant.result = shape;
-  variant.guards = guards;
-  variant.epoch = jitEpoch();
-  variant.fixedNumbers = fixed;
-  signature.variants.push_back(std::move(variant));
-  return "";
-}
+
+private:
+  std::string escape(const std::vector<Tensor> &results) {
+    std::string why = capture.escape(results);
+    if (why.empty()) return why;
+    PyGC_Collect(); // cycles of the body's own are not yet gone
+    return capture.escape(results);
+  }
+
+  std::string settle(std::shared_ptr<Variant> variant, size_t maxVariants) {
+    std::string difference;
+    for (const std::shared_ptr<Variant> &known : signature->variants) {
+      if (known->fixedNumbers != variant->fixedNumbers) continue;
+      std::string why = variant->program->differenceFrom(*known->program);
+      if (why.empty() && !isEqual(known->result, variant->result)) why = "the returned structure changed";
+      if (why.empty()) return confirm(*known, *variant);
+      // The very next call of the same state must record the same: else Python decides anew each time. Unless what was
+      // an argument then is now one that the body knows by another way.
+      bool isRenamed = llvm::any_of(known->boundTo, [&](uint64_t born) { return born && variant->program->readsOutside(born); });
+      if (!isRenamed && llvm::is_contained(recorded.candidates, known)) difference = why;
+    }
+    if (!difference.empty()) return demote(difference);
+    if (signature->variants.size() >= maxVariants)
+      return demote("more than max_recompiles=" + std::to_string(maxVariants) + " variants");
+    variant->program->runCaptured(capture);
+    variant->shape = ResultShape(variant->result);
+    variant->epochs.push_back(recorded.epoch);
+    for (const Tensor &tensor : recorded.flat.tensors) variant->boundTo.push_back(tensor->born);
+    signature->variants.push_back(std::move(variant));
+    return "";
+  }
+
+  std::string confirm(Variant &known, const Variant &again) {
+    known.verified = true;
+    known.addEpoch(recorded.epoch);
+    known.guards = again.guards;
+    for (auto [bound, tensor] : llvm::zip_equal(known.boundTo, recorded.flat.tensors))
+      if (bound != tensor->born) bound = 0;
+    known.program->runCaptured(capture);
+    return "";
+  }
+
+  static bool isEqual(const py::object &a, const py::object &b) {
+    int equal = PyObject_RichCompareBool(a.ptr(), b.ptr(), Py_EQ);
+    if (equal < 0) PyErr_Clear();
+    return equal == 1;
+  }
+
+  std::string demote(const std::string &reason) {
+    signature->demoted = reason;
+    signature->variants.clear();
+    if (recorded.fullgraph) capture.restore();
+    capture.abandon();
+    return reason;
+  }
+
+  PyCapture &recorded;
+  Capture &capture;
+  std::shared_ptr<Signature> signature;
+};
 
 py::list explainJit(PyJit &jit) {
   py::list records;
-  for (auto &[key, signature] : jit.signatures) {
+  for (auto &item : jit.signatures) {
+    Signature &signature = *item.second;
     py::dict base;
     base["demoted"] = signature.demoted;
     if (signature.variants.empty()) records.append(base);
-    for (Variant &variant : signature.variants) {
+    for (const auto &variant : signature.variants) {
       py::dict record;
-      const ExecutableStats *stats = variant.program->stats();
+      const ExecutableStats *stats = variant->program->stats();
       record["demoted"] = signature.demoted;
-      record["verified"] = variant.verified;
-      record["ops"] = variant.program->ops();
+      record["verified"] = variant->verified;
+      record["ops"] = variant->program->ops();
       record["kernels"] = stats->kernels;
       record["interpreted_ops"] = stats->interpretedOps;
       record["refusals"] = stats->refusals;
-      record["not_compiled"] = variant.program->refusal;
+      record["not_compiled"] = variant->program->refusal;
       record["arena_bytes"] = stats->arenaBytes;
       record["max_live_bytes"] = stats->maxLiveBytes;
       record["compile_ms"] = stats->compileMilliseconds;
@@ -272,26 +271,23 @@ bool toNumberArgument(PyObject *object, Operand &operand) {
 
 void addJit(py::module_ &module) {
   py::class_<PyJit>(module, "JitFunction")
-      .def(py::init<py::object>())
+      .def(py::init<py::object, std::vector<uint32_t>>())
       .def("dispatch", &PyJit::dispatch)
       .def("explain", explainJit)
       .def("clear", [](PyJit &jit) { jit.signatures.clear(); })
-      .def("demoted", [](PyJit &jit, py::handle args, py::handle kwargs) {
-        auto found = jit.signatures.find(jit.flatten(args, kwargs).key);
-        return found == jit.signatures.end() ? std::string() : found->second.demoted;
-      })
+      .def("demoted", &PyJit::whyDemoted)
       .def_readonly("hits", &PyJit::hits)
       .def_readwrite("missing", &PyJit::missing);
   py::class_<PyCapture>(module, "Capture")
       .def(py::init<PyJit &, py::handle, py::handle, bool>())
       .def("number_slot", &PyCapture::numberSlot)
+      .def("made_at", &PyCapture::madeAt)
       .def("abandon", [](PyCapture &self) { self.capture->abandon(); })
-      .def_property_readonly("demoted", [](PyCapture &self) { return self.capture->reason(); })
-      .def("finish", [](PyCapture &self, PyJit &jit, const std::vector<Tensor> &results, py::object shape, py::list guards,
-                        const std::vector<uint32_t> &fixed, int maxVariants) { return finish(jit, self, results, shape, guards, fixed, maxVariants); });
+      .def("finish", [](PyCapture &self, PyJit &jit, const std::vector<Tensor> &results, py::object shape, py::list guards, const std::vector<uint32_t> &fixed,
+                        size_t maxVariants, const std::string &kept) { return Finish(jit, self)(results, shape, guards, fixed, maxVariants, kept); });
   module.def("_set_jit_types", [](py::object number, py::object leaf) {
     numberArgumentType = reinterpret_cast<PyTypeObject *>(number.release().ptr());
-    leafType = reinterpret_cast<PyTypeObject *>(leaf.release().ptr());
+    ResultShape::leafType = reinterpret_cast<PyTypeObject *>(leaf.release().ptr());
   });
   module.def("is_capturing", [] { return Recorder::current().capture != nullptr; });
   module.def("demote", [](const std::string &reason) {

@@ -58,7 +58,12 @@ void addAutograd() {
            [](const Tensor &x, bool wanted) { x->setRequiresGrad(wanted); });
   property("is_leaf", [](const Tensor &x) { return x->isLeaf(); });
   property("grad",
-           [](const Tensor &x) -> py::object { return x->grad ? py::cast(x->grad) : py::none(); },
+           [](const Tensor &x) -> py::object {
+             if (Capture *capture = Recorder::current().capture) capture->noteGrad(*x);
+             else if (!x->grad && !x->missingGrad.empty() && PyErr_WarnEx(PyExc_UserWarning, x->missingGrad.c_str(), 1) < 0)
+               throw py::error_already_set();
+             return x->grad ? py::cast(x->grad) : py::none();
+           },
            [](const Tensor &x, py::object grad) {
              if (Capture *capture = Recorder::current().capture) capture->noteGrad(*x);
              x->missingGrad.clear();
@@ -67,6 +72,10 @@ void addAutograd() {
                throw UserError(ErrorKind::Type, "the gradient must be a tensor like " + x->spec.str());
              x->grad = cellOf(grad.ptr());
            });
+  property("_has_grad", [](const Tensor &x) {
+    if (Capture *capture = Recorder::current().capture) capture->noteGrad(*x);
+    return bool(x->grad);
+  });
   method("requires_grad_", [](py::object self, bool wanted) {
     cellOf(self.ptr())->setRequiresGrad(wanted);
     return self;

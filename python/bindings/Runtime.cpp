@@ -11,7 +11,7 @@ namespace tinyfin::python {
 namespace {
 
 thread_local int moduleDepth = 0;
-uint64_t moduleEpoch = 0; // under the GIL
+uint64_t moduleEpoch = 0, moduleFlags = 0; // under the GIL
 
 py::dict cacheInfo() {
   CacheStats cache = ExecutionCache::process().stats();
@@ -71,7 +71,13 @@ Vars gradOf(const std::vector<Tensor> &outputs, const std::vector<Tensor> &input
 
 } // namespace
 
-uint64_t jitEpoch() { return moduleEpoch + Cell::flagChanges; }
+uint64_t jitEpoch() { return moduleEpoch * 0x9e3779b97f4a7c15 ^ moduleFlags ^ Cell::flagChanges; }
+
+/// Flags of modules (training) are toggled to and fro: what they are together is a number that setting one back restores.
+static void toggleModuleFlag(py::handle module, py::handle name) {
+  size_t hash = py::hash(py::make_tuple(reinterpret_cast<uintptr_t>(module.ptr()), name));
+  moduleFlags ^= (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9;
+}
 
 void addRuntime(py::module_ &module) {
   module.attr("__version__") = version();
@@ -84,6 +90,7 @@ void addRuntime(py::module_ &module) {
     if (--moduleDepth == 0) Recorder::current().softCut();
   });
   module.def("bump_module_epoch", [] { ++moduleEpoch; });
+  module.def("toggle_module_flag", toggleModuleFlag, py::arg("module"), py::arg("name"));
   module.def("module_epoch", jitEpoch);
   module.def("pending_ops", [] { return Recorder::current().ops(); });
   module.def("cache_info", cacheInfo);

@@ -12,8 +12,10 @@ void dealloc(PyObject *self) {
   auto *tensor = reinterpret_cast<PyTensor *>(self);
   PyTypeObject *type = Py_TYPE(self);
   if (tensor->weakrefs) PyObject_ClearWeakRefs(self);
-  if (Cell *cell = std::exchange(tensor->cell, nullptr))
+  if (Cell *cell = std::exchange(tensor->cell, nullptr)) {
+    if (cell->wrapper == self) cell->wrapper = nullptr;
     if (--cell->references == 0) cell->dispose();
+  }
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -106,11 +108,14 @@ template <class F> PyType_Slot slot(int id, F *function) { return {id, reinterpr
 PyTypeObject *tensorType() { return theType; }
 
 PyObject *wrap(Tensor tensor, PyTypeObject *type) {
+  // One object a cell: `p.grad is p.grad`, and a tensor that a jitted function returns is the one it was given.
+  if (auto *known = static_cast<PyObject *>(tensor->wrapper); known && Py_REFCNT(known) > 0) return Py_NewRef(known);
   if (!type) type = theType;
   auto *object = reinterpret_cast<PyTensor *>(type->tp_alloc(type, 0));
   if (!object) throw py::error_already_set();
   object->cell = tensor.get();
   ++object->cell->references;
+  object->cell->wrapper = object;
   return reinterpret_cast<PyObject *>(object);
 }
 

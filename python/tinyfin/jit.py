@@ -2,10 +2,12 @@
 """fin.jit: a function whose body becomes one graph. The first call of a signature records the body on its real inputs and
 compiles; the second records again and compares; from then on no Python of the body runs."""
 import functools
+import inspect
 import types
 
 from . import _core
 from ._core import Tensor
+from .guards import guards_of, kept_elsewhere
 
 
 class Leaf:
@@ -32,32 +34,42 @@ class NumberArgument:
     def __init__(self, value, slot):
         self._value, self._slot, self._used = value, slot, False
 
+    @property
+    def __class__(self):  # isinstance() asks; the type is part of the signature anyhow
+        return type(self._value)
+
     def _plain(self):
         self._used = True
         return self._value
 
+    def __getattr__(self, name):
+        return getattr(self._plain(), name)
+
 
 def _forward_number_methods():
     def unary(name):
-        return lambda self: getattr(self._plain(), name)()
+        return lambda self, *rest: getattr(self._plain(), name)(*rest)
 
     def binary(name):
         def method(self, other):
             if isinstance(other, Tensor):
                 return NotImplemented
-            if isinstance(other, NumberArgument):
+            if type(other) is NumberArgument:
                 other = other._plain()
             return getattr(self._plain(), name)(other)
 
         return method
 
-    for name in "add sub mul truediv floordiv mod pow radd rsub rmul rtruediv rfloordiv rmod rpow eq ne lt le gt ge".split():
+    for name in ("add sub mul truediv floordiv mod divmod pow and or xor lshift rshift radd rsub rmul rtruediv rfloordiv rmod rdivmod "
+                 "rpow rand ror rxor rlshift rrshift eq ne lt le gt ge").split():
         setattr(NumberArgument, f"__{name}__", binary(f"__{name}__"))
-    for name in "neg pos abs bool float int index hash repr str round".split():
+    for name in "neg pos abs invert hash repr str round trunc floor ceil format".split():
         setattr(NumberArgument, f"__{name}__", unary(f"__{name}__"))
+    NumberArgument.__index__ = lambda self: self._plain().__index__()
+    NumberArgument.__bool__ = lambda self: bool(self._plain())
     NumberArgument.__float__ = lambda self: float(self._plain())
     NumberArgument.__int__ = lambda self: int(self._plain())
-    NumberArgument.__format__ = lambda self, spec: format(self._plain(), spec)
+    NumberArgument.__complex__ = lambda self: complex(self._plain())
 
 
 _forward_number_methods()
@@ -67,7 +79,7 @@ _core._set_jit_types(NumberArgument, Leaf)
 def _replace_numbers(value, make, static=False):
     """The arguments with int and float leaves replaced, in the order in which the signature lists them."""
     kind = type(value)
-    if not static and kind in (int, float):
+    if not static and (kind is float or kind is int and -1 << 63 <= value < 1 << 63):
         return make(value)
     if kind in (tuple, list):
         return kind(_replace_numbers(item, make, static) for item in value)
@@ -81,31 +93,35 @@ def _template(value, tensors):
     if isinstance(value, Tensor):
         tensors.append(value)
         return Leaf(len(tensors) - 1)
-    if isinstance(value, NumberArgument):
+    if type(value) is NumberArgument:
         return value._plain()
     if type(value) in (tuple, list):
         return type(value)(_template(item, tensors) for item in value)
+    if isinstance(value, tuple) and hasattr(value, "_make"):
+        return value._make(_template(item, tensors) for item in value)
     if type(value) is dict:
         return {key: _template(item, tensors) for key, item in value.items()}
     return value
 
 
-def _guards(function):
-    """(kind, container, key, value) of the globals and closure cells that the body names."""
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    if code is None:
+def _plain_result(value):
+    """The result with number arguments as the numbers they are."""
+    if type(value) is NumberArgument:
+        return value._value
+    if type(value) in (tuple, list) and any(type(item) is NumberArgument for item in value):
+        return type(value)(map(_plain_result, value))
+    return value
+
+
+def _positions(function, names):
+    """Where the parameters of these names stand."""
+    if not names:
         return []
-    found = []
-    for name in code.co_names:
-        if name in function.__globals__:
-            found.append(("global", function.__globals__, name, function.__globals__[name]))
-    for name, cell in zip(code.co_freevars, function.__closure__ or ()):
-        try:
-            found.append(("closure", cell, name, cell.cell_contents))
-        except ValueError:  # not assigned yet
-            pass
-    return found
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [i for i, p in enumerate(parameters) if p.name in names and p.kind is not p.KEYWORD_ONLY]
 
 
 class Jitted:
@@ -114,18 +130,19 @@ class Jitted:
     def __init__(self, function, static_argnames=(), fullgraph=False, fallback="eager", max_recompiles=8):
         if fallback not in ("eager", "error"):
             raise ValueError(f'jit: fallback: found {fallback!r}, wanted "eager" or "error"')
+        if not callable(function):
+            raise TypeError(f"jit: found {type(function).__name__}, wanted something to call")
         self._function = function
         self._static = frozenset([static_argnames] if isinstance(static_argnames, str) else static_argnames)
+        self._positions = _positions(function, self._static)
         self._fullgraph = fullgraph or fallback == "error"
         self._max_recompiles = max_recompiles
-        self._jit = _core.JitFunction(self._static)
+        self._jit = _core.JitFunction(self._static, self._positions)
         self._jit.missing = _MISSING
         self._dispatch = self._jit.dispatch
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args, **kwargs):
-        if _core.is_capturing():  # inside another jitted body: part of its graph
-            return self._function(*args, **kwargs)
         result = self._dispatch(args, kwargs)
         return result if result is not _MISSING else self._record(args, kwargs)
 
@@ -133,30 +150,33 @@ class Jitted:
         return self if instance is None else types.MethodType(self, instance)
 
     def _record(self, args, kwargs):
-        if self._jit.demoted(args, kwargs):
+        if _core.is_capturing() or self._jit.demoted(args, kwargs):  # inside another jitted body: part of its graph
             return self._function(*args, **kwargs)
+        guards = guards_of(self._function, args, kwargs)
         capture = _core.Capture(self._jit, args, kwargs, self._fullgraph)
         numbers = []
+        try:
+            box = [self._run(capture, args, kwargs, numbers)]
+            kept = kept_elsewhere(box, capture.made_at)
+        except BaseException:
+            capture.abandon()
+            raise
+        tensors = []
+        template = _template(box[0], tensors)
+        fixed = [i for i, number in enumerate(numbers) if number._used]
+        reason = capture.finish(self._jit, tensors, template, guards, fixed, self._max_recompiles, kept)
+        if reason and self._fullgraph:
+            raise RuntimeError(f"jit: fullgraph=True, but {reason}")
+        return _plain_result(box[0])
 
+    def _run(self, capture, args, kwargs, numbers):
         def make(value):
             numbers.append(NumberArgument(value, capture.number_slot(len(numbers), type(value) is float)))
             return numbers[-1]
 
-        try:
-            inner_args = _replace_numbers(args, make)
-            inner_kwargs = {name: _replace_numbers(value, make, name in self._static) for name, value in kwargs.items()}
-            result = self._function(*inner_args, **inner_kwargs)
-        except BaseException:
-            capture.abandon()
-            raise
-        del inner_args, inner_kwargs
-        tensors = []
-        template = _template(result, tensors)
-        fixed = [i for i, number in enumerate(numbers) if number._used]
-        reason = capture.finish(self._jit, tensors, template, _guards(self._function), fixed, self._max_recompiles)
-        if reason and self._fullgraph:
-            raise RuntimeError(f"jit: fullgraph=True, but {reason}")
-        return result
+        inner_args = [_replace_numbers(value, make, i in self._positions) for i, value in enumerate(args)]
+        inner_kwargs = {name: _replace_numbers(value, make, name in self._static) for name, value in kwargs.items()}
+        return self._function(*inner_args, **inner_kwargs)
 
     def trace(self, *args, dynamic=None):
         """The graph of a call with these arguments' shapes, without running or changing anything."""
@@ -170,6 +190,7 @@ class Jitted:
         return self._jit.explain()
 
     def cache_info(self):
+        """How many calls ran without Python, how many signatures and variants there are, how many of them run as eager code."""
         records = self._jit.explain()
         return {"hits": self._jit.hits, "signatures": len(records), "demoted": sum(bool(r["demoted"]) for r in records)}
 
@@ -209,7 +230,7 @@ def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph
         device=None):
     """Compiles a function, or a Module's forward, as one graph. Use bare or with arguments.
 
-    static_argnames: names of keyword arguments whose values are part of the signature.
+    static_argnames: names of arguments whose values are part of the signature.
     fullgraph, fallback: with fullgraph=True or fallback="error" whatever would demote the function to eager is an error.
     max_recompiles: how many variants of one signature are kept before it is demoted.
     """

@@ -8,7 +8,7 @@ import copy
 from collections import namedtuple
 
 from .. import _core
-from .._core import Tensor, bump_module_epoch, dtype as DType, module_enter, module_exit
+from .._core import Tensor, bump_module_epoch, dtype as DType, module_enter, module_exit, toggle_module_flag
 from ..modes import no_grad
 from .parameter import Parameter
 
@@ -55,8 +55,12 @@ class Module:
     def __setattr__(self, name, value):
         if "_parameters" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}.{name} is assigned before Module.__init__(): call super().__init__() first")
-        if _same(getattr(self, name, _MISSING), value):
+        old = getattr(self, name, _MISSING)
+        if _same(old, value):
             return
+        if type(old) is bool and type(value) is bool:  # setting it back makes what was compiled before valid again
+            object.__setattr__(self, name, value)
+            return toggle_module_flag(self, name)
         home = self._registry_for(name, value)
         for registry in _REGISTRIES:
             if registry == home:
@@ -233,7 +237,7 @@ class Module:
 
     def zero_grad(self, set_to_none=True):
         for parameter in self.parameters():
-            if set_to_none or parameter.grad is None:
+            if set_to_none or not parameter._has_grad:
                 parameter.grad = None
             else:
                 parameter.grad.zero_()
@@ -304,7 +308,7 @@ def _converted(tensor, dtype, device):
     if not isinstance(tensor, Parameter):
         return new
     moved = Parameter(new, tensor.requires_grad)
-    if tensor.grad is not None:
+    if tensor._has_grad:
         moved.grad = tensor.grad.to(new.dtype)
     return moved
 

@@ -57,7 +57,7 @@ class Optimizer:
     def zero_grad(self, set_to_none=True):
         for group in self.param_groups:
             for p in group["params"]:
-                if set_to_none or p.grad is None:
+                if set_to_none or not p._has_grad:
                     p.grad = None
                 else:
                     p.grad.zero_()
