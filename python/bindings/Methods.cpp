@@ -54,7 +54,10 @@ void addExtremum(const char *name, OpId reduceOp, OpId binaryOp) {
 }
 
 void addAutograd() {
-  property("requires_grad", [](const Tensor &x) { return x->requiresGrad || bool(x->read().edge); },
+  property("requires_grad", [](const Tensor &x) {
+             x->wasRead = true; // the answer may shape what is recorded
+             return x->requiresGrad || bool(x->read().edge);
+           },
            [](const Tensor &x, bool wanted) { x->setRequiresGrad(wanted); });
   property("is_leaf", [](const Tensor &x) { return x->isLeaf(); });
   property("grad",

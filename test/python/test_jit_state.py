@@ -111,7 +111,7 @@ def test_requires_grad_toggles():
         f(values(4, 3, seed=i)[1])
         moved = [not np.array_equal(old, layer.weight.numpy()) for old, layer in zip(before, model)]
         assert moved == [i % 6 < 3, True]
-    assert f.cache_info()["signatures"] <= 3
+    assert f.cache_info() == {"hits": 5, "signatures": 2, "demoted": 0}
 
 
 def test_a_module_attribute_that_the_body_sets():

@@ -209,20 +209,35 @@ def test_containers():
 @pytest.mark.parametrize("change", [
     lambda n: n.eval(), lambda n: setattr(n, "first", nn.Identity()), lambda n: setattr(n.scale, "requires_grad", False), lambda n: setattr(n, "p", 0.5),
     lambda n: n.register_buffer("more", None), lambda n: delattr(n, "scale")])
-def test_a_change_that_matters_to_a_trace_is_announced(change, monkeypatch):
-    net, bumps = Net(), []
-    for module in (nn.module, nn.parameter._core):
-        monkeypatch.setattr(module, "bump_module_epoch", lambda: bumps.append(1))
+def test_a_change_that_matters_to_a_trace_is_announced(change):
+    net = Net()
+    assert all(p.requires_grad for p in net.parameters())  # in use
+    before = fin._core.module_epoch()
     change(net)
-    assert bumps
+    assert fin._core.module_epoch() != before
 
 
-def test_setting_the_same_value_is_not_announced(monkeypatch):
-    net, bumps = Net(), []
-    monkeypatch.setattr(nn.module, "bump_module_epoch", lambda: bumps.append(1))
+def test_setting_the_same_value_is_not_announced():
+    net = Net()
+    before = fin._core.module_epoch()
     net.train()
     net.first = net.first
-    assert not bumps
+    assert fin._core.module_epoch() == before
+
+
+def test_setting_a_flag_back_restores_what_was_announced():
+    net, other = Net(), Net()
+    assert net.scale.requires_grad
+    before = fin._core.module_epoch()
+    net.eval()
+    other.eval()
+    net.requires_grad_(False)
+    assert fin._core.module_epoch() != before
+    net.train()
+    net.requires_grad_(True)
+    assert fin._core.module_epoch() != before
+    other.train()
+    assert fin._core.module_epoch() == before
 
 
 def test_parameter():

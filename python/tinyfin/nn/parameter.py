@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameter: a tensor that a Module owns and an optimizer trains."""
-from .. import _core
 from .._core import Tensor
 
 
@@ -11,21 +10,6 @@ class Parameter(Tensor):
 
     def __new__(cls, data, requires_grad=True):
         return super().__new__(cls, data, requires_grad)
-
-    @property
-    def requires_grad(self):
-        return Tensor.requires_grad.__get__(self)
-
-    @requires_grad.setter
-    def requires_grad(self, value):
-        # Which tensors are trained is baked into a compiled step, so it must look again.
-        if value != Tensor.requires_grad.__get__(self):
-            Tensor.requires_grad.__set__(self, value)
-            _core.bump_module_epoch()
-
-    def requires_grad_(self, requires_grad=True):
-        self.requires_grad = requires_grad
-        return self
 
     def __deepcopy__(self, memo):
         if id(self) not in memo:
