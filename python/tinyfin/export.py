@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Graphs for other programs: tinyfin-opt, tinyfin-run, tinyfin-compile."""
-import inspect
 import os
 
 from . import _core
@@ -9,6 +8,8 @@ from ._core import Tensor
 
 def _names(target, count):
     """The parameter names of a function or of a Module's forward, or x0, x1, ... where they do not say."""
+    import inspect  # slow to import, and rarely needed
+
     function = getattr(target, "forward", target)
     function = getattr(function, "_function", function)
     try:
