@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The run loop. It is the whole cost of a compiled graph beyond its kernels: no locks, no heap, one table of bases.
 #include "runtime/KernelList.h"
+#include "runtime/Interrupt.h"
 #include "runtime/Profiler.h"
 #include <cstring>
 
@@ -54,13 +55,27 @@ Status KernelList::run(std::span<void *const> in, std::span<void *const> out) {
   Frame frame{bases, bases + numBases, reinterpret_cast<TensorArg *>(scratch), ThreadPool::process()};
 
   bool isProfiled = Profiler::isOn();
+  InterruptWatch watch;
   for (const Step &step : steps) {
+    if (watch.wantsStop(step.bytes) && !hasWrittenDonated(in, out, static_cast<size_t>(&step - steps.data())))
+      return Status::error(StatusCode::Interrupted, "interrupted");
     Status status = isProfiled ? runProfiled(step, frame) : runStep(step, frame);
     if (status.isOk()) continue;
     status.setOrigin(step.origin);
     return status;
   }
   return Status::ok();
+}
+
+/// Whether one of the steps before `end` may have written memory that this run was given as input and output.
+bool KernelList::hasWrittenDonated(std::span<void *const> in, std::span<void *const> out, size_t end) const {
+  uint32_t endArg = end < steps.size() ? steps[end].firstArg : static_cast<uint32_t>(args.size());
+  for (auto [input, output] : donations) {
+    if (in[input] != out[output]) continue;
+    for (uint32_t i = 0; i < endArg; ++i)
+      if (args[i].base == inputs.size() + output) return true;
+  }
+  return false;
 }
 
 inline Status KernelList::runStep(const Step &step, const Frame &frame) const {

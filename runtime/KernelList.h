@@ -101,6 +101,7 @@ private:
   Status runStep(const Step &step, const Frame &frame) const;
   Status runEager(const Step &step, const Frame &frame) const;
   Status runProfiled(const Step &step, const Frame &frame) const;
+  bool hasWrittenDonated(std::span<void *const> in, std::span<void *const> out, size_t end) const;
   size_t frameBytes() const;
 
   std::string backendName;

@@ -34,6 +34,11 @@ void addJit(py::module_ &module);
 void addExport(py::module_ &module);
 void addProfile(py::module_ &module);
 void installHost(py::module_ &module);
+void addUserFrames(py::module_ &module);
+/// Sets the Python error that a signal's handler raised while a graph ran; false if none did.
+bool restoreInterrupt();
+/// Whether the code is of a file in the package's folder.
+bool isPackageCode(PyCodeObject *code);
 /// The stand-in for a number argument inside a jitted body.
 bool toNumberArgument(PyObject *object, Operand &operand);
 /// Counts changes that can make Python bodies record something else: module attributes, requires_grad.

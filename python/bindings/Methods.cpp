@@ -15,9 +15,14 @@ Axes axesOf(py::object dim, py::object axis) {
   py::object given = dim.is_none() ? axis : dim;
   if (given.is_none()) return std::nullopt;
   llvm::SmallVector<int64_t, 6> axes;
-  if (PyIndex_Check(given.ptr())) axes.push_back(given.cast<int64_t>());
+  auto add = [&](py::handle item) {
+    if (!PyIndex_Check(item.ptr())) throw UserError(ErrorKind::Type, std::string("an axis must be an integer, found ") + Py_TYPE(item.ptr())->tp_name);
+    axes.push_back(item.cast<int64_t>());
+  };
+  if (PySequence_Check(given.ptr()) && !PyUnicode_Check(given.ptr()))
+    for (py::handle item : given) add(item);
   else
-    for (py::handle item : given) axes.push_back(item.cast<int64_t>());
+    add(given);
   return axes;
 }
 std::optional<int64_t> axisOf(py::object dim, py::object axis) {

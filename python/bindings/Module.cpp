@@ -5,6 +5,7 @@
 PYBIND11_MODULE(_core, module) {
   using namespace tinyfin::python;
   installHost(module);
+  addUserFrames(module);
   addDTypes(module);
   addTensorType(module);
   addArrays(module);

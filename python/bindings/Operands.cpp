@@ -107,6 +107,7 @@ void translateException() noexcept {
   try {
     throw;
   } catch (const UserError &error) {
+    if (error.kind == ErrorKind::Interrupted && restoreInterrupt()) return;
     PyErr_SetString(typeOfError(error.kind), error.what());
   } catch (py::error_already_set &error) {
     error.restore();

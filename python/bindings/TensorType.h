@@ -53,7 +53,9 @@ namespace pybind11::detail {
 template <> struct type_caster<tinyfin::Tensor> {
   PYBIND11_TYPE_CASTER(tinyfin::Tensor, const_name("Tensor"));
   bool load(handle source, bool) {
-    if (!source || !tinyfin::python::isTensor(source.ptr())) return false;
+    if (!source) return false;
+    if (!tinyfin::python::isTensor(source.ptr())) // one sentence, where pybind11 would list signatures
+      throw type_error(std::string("wanted a Tensor, found ") + Py_TYPE(source.ptr())->tp_name);
     value = tinyfin::python::cellOf(source.ptr());
     return true;
   }
@@ -64,7 +66,11 @@ template <> struct type_caster<tinyfin::Tensor> {
 };
 template <> struct type_caster<tinyfin::Operand> {
   PYBIND11_TYPE_CASTER(tinyfin::Operand, const_name("Union[Tensor, float, int, bool]"));
-  bool load(handle source, bool) { return source && tinyfin::python::toOperand(source.ptr(), value); }
+  bool load(handle source, bool) {
+    if (!source) return false;
+    value = tinyfin::python::operandOf(source.ptr());
+    return true;
+  }
   static handle cast(const tinyfin::Operand &, return_value_policy, handle) { return none().release(); }
 };
 } // namespace pybind11::detail

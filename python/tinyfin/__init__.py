@@ -16,5 +16,8 @@ from .export import export  # noqa: E402
 from .profiler import profile  # noqa: E402
 from .modes import eager_mode, enable_grad, no_grad  # noqa: E402
 from . import data, functions, io, nn, optim  # noqa: E402
+from ._frames import wrap_package as _wrap_package  # noqa: E402
+
+_wrap_package(functions, nn.functional, nn, nn.utils, nn.init, optim, optim.lr_scheduler)
 from .functions import *  # noqa: E402, F403
 from .io import CheckpointError, load, save  # noqa: E402
