@@ -69,6 +69,13 @@ void Recorder::reset() {
 PendingTrace Recorder::take() {
   random = {};
   dropUnobserved();
+  // The backend or a mode may have changed since the trace began.
+  std::span<const int64_t> prefix = flush::keyPrefix();
+  if (!std::ranges::equal(prefix, std::span(words).first(prefixWords))) {
+    words.erase(words.begin(), words.begin() + prefixWords);
+    words.insert(words.begin(), prefix.begin(), prefix.end());
+    prefixWords = prefix.size();
+  }
   PendingTrace &current = *this;
   PendingTrace taken = std::exchange(current, std::exchange(spare, {}));
   reset();
