@@ -55,14 +55,25 @@ private:
     return success();
   }
 
-  /// A C identifier that is used once.
+  /// A C identifier that is used once and is no keyword; `new_x` for an output that is called like input x.
   std::string nameOf(StringAttr given, const char *prefix, unsigned number) {
     std::string name = given ? given.str() : prefix + std::to_string(number);
     for (char &c : name)
       if (!llvm::isAlnum(c)) c = '_';
     if (name.empty() || llvm::isDigit(name[0])) name = "_" + name;
-    while (!names.insert(name).second) name += "_";
+    if (StringRef(prefix) == "out" && names.contains(name)) name = "new_" + name;
+    while (isReserved(name) || !names.insert(name).second) name += "_";
     return name;
+  }
+  static bool isReserved(StringRef name) {
+    static constexpr const char *words[] = {
+        "size",      "auto",   "break",    "case",     "char",     "const",  "continue",  "default",  "do",
+        "double",    "else",   "enum",     "extern",   "float",    "for",    "goto",      "if",       "inline",
+        "int",       "long",   "register", "restrict", "return",   "short",  "signed",    "sizeof",   "static",
+        "struct",    "switch", "typedef",  "union",    "unsigned", "void",   "volatile",  "while",    "class",
+        "this",      "new",    "delete",   "operator", "private",  "public", "protected", "template", "typename",
+        "namespace", "bool",   "true",     "false"};
+    return llvm::is_contained(words, name);
   }
 
   LogicalResult readRegions() {

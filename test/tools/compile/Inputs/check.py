@@ -2,7 +2,8 @@
 """Compiles a graph to a library, calls it with random inputs and compares each output with tinyfin-run's interpreter.
 
 check.py GRAPH FOLDER [SIZES] [OPTION...]: SIZES such as N=1,3,64 (or - for none) are tried with one library; options go
-to tinyfin-compile. Inputs of integers are 0 or 1, so that they are indices of anything.
+to tinyfin-compile. Inputs of integers are 0 or 1, so that they are indices of anything;
+inputs whose names begin with zeros or ones are just that.
 """
 import ctypes
 import pathlib
@@ -22,7 +23,9 @@ def storage(dtype):
 
 def widened(array, dtype):
     """What .npy files hold: bfloat16 is float32 there."""
-    return (array.astype("uint32") << 16).view("float32") if dtype == "bfloat16" else array
+    if dtype == "bfloat16":
+        return (array.astype("uint32") << 16).view("float32")
+    return array.astype("bool") if dtype == "bool" else array
 
 
 def parameters(header):
@@ -36,7 +39,9 @@ def extent(text, sizes):
     return int(factor or 1) * (sizes[name] if name in sizes else int(name))
 
 
-def random_input(rng, dtype, shape):
+def random_input(rng, name, dtype, shape):
+    if name.startswith(("zeros", "ones")):
+        return np.full(shape, name.startswith("ones"), storage(dtype))
     if dtype in ("float32", "float64", "float16"):
         return rng.standard_normal(shape).astype(dtype)
     if dtype == "bfloat16":
@@ -89,7 +94,7 @@ def main():
         sizes = {name: size} if values else {}
         rng = np.random.default_rng(7)
         shapes = [[extent(d, sizes) for d in dims_] for _, _, _, dims_ in tensors]
-        arrays = [random_input(rng, t[2], shape) if t[1] == "in" else np.zeros(shape, storage(t[2])) for t, shape in zip(tensors, shapes)]
+        arrays = [random_input(rng, t[0], t[2], shape) if t[1] == "in" else np.zeros(shape, storage(t[2])) for t, shape in zip(tensors, shapes)]
         wanted = expected(graph, folder, tensors, arrays, sizes)
         for threads in (1, 3):
             call(library, "check", dims, sizes, arrays, threads)
