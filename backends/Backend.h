@@ -28,6 +28,8 @@ public:
   virtual bool wantsFusion() const = 0;
   /// Attaches the claim function, EvalInterface and whatever else the backend adds to the dialect.
   virtual void extendDialects(mlir::DialectRegistry &registry) {}
+  /// Makes the backend's passes known to tinyfin-opt.
+  virtual void registerPasses() {}
   /// Compiles `main` of a static, planned module (docs/architecture.md, Compiling). Unsupported names the op and why.
   virtual StatusOr<std::shared_ptr<Executable>> compile(mlir::func::FuncOp main, const CompileOptions &options) = 0;
 };

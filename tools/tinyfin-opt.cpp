@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
   fin::PipelineSettings settings{config::disable(), config::dump(), config::foldLimitBytes()};
   registerTransformsPasses();
   fin::registerPipelines(settings);
+  for (Backend *backend : allBackends()) backend->registerPasses();
 
   DialectRegistry registry;
   registry.insert<fin::FinDialect, func::FuncDialect>();

@@ -30,6 +30,7 @@ public:
   Device &device() override { return Device::cpu(); }
   std::string target() override { return "cpu-" + cpu::Machine::host().name(); }
   bool wantsFusion() const override { return true; }
+  void registerPasses() override { cpu::registerCpuPasses(); }
   void extendDialects(DialectRegistry &registry) override {
     registry.addExtension(+[](MLIRContext *, fin::FinDialect *dialect) { dialect->addInterfaces<CpuClaim>(); });
   }

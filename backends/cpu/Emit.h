@@ -32,6 +32,8 @@ void loadEmissionDialects(mlir::MLIRContext &context);
 /// Whether a spec has a generated form on a machine, found out by emitting it; results are remembered.
 std::string whyRefused(const KernelSpec &spec, const Machine &machine);
 
+void registerCpuPasses();
+
 /// Elements of the widest loop that one parallel index covers in a map; a multiple of every vector length.
 inline constexpr int64_t kMapBlock = 2048;
 
