@@ -19,7 +19,7 @@ public:
 
   Value at(uint32_t value, const Access &access, Mask mask);
   /// Positions of the whole spec's values must be known anew: the insertion point has left the block they were made in.
-  void forget() { memo.clear(); }
+  void forget() { memo.clear(), randomGroups.clear(); }
   /// The result of a reduction, as long as the kept loops stand at `coords`.
   void bind(uint32_t value, Value result) { bound[value] = result; }
   void setKept(Access coords, ArrayRef<Dim> extents) { kept = std::move(coords), keptExtents.assign(extents.begin(), extents.end()); }
@@ -38,6 +38,11 @@ private:
     Value memory;
     RowUse use;
   };
+  struct RandomGroup {
+    uint32_t value;
+    Index position;
+    std::array<Value, 4> vectors;
+  };
   struct Known {
     uint32_t value;
     Access access;
@@ -53,6 +58,7 @@ private:
   Value gathered(const KernelOp &op, Access access, Mask mask);
   Value counted(const KernelOp &op, Access access);
   Value random(const KernelOp &op, const Access &access, Mask mask);
+  Value randomGroup(const KernelOp &op, Index position, Value start, Value key);
   Value constantOf(const KernelOp &op);
   /// Element `number` of a vector of integers that the graph knows at run time.
   Value element(uint32_t value, int64_t number);
@@ -71,6 +77,7 @@ private:
   const KernelSpec &spec;
   ArrayRef<Value> pointers;
   std::vector<Known> memo;
+  std::vector<RandomGroup> randomGroups;
   llvm::DenseMap<uint32_t, Value> bound;
   Access kept;
   llvm::DenseMap<uint32_t, Row> rows;

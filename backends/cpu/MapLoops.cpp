@@ -57,6 +57,9 @@ SmallVector<Index> LoopEmitter::unravel(Value index, ArrayRef<Dim> extents) {
 }
 
 int MapEmitter::unroll() {
+  // Random words come four vectors at a time.
+  bool isRandom = llvm::any_of(spec.ops, [](const KernelOp &op) { return !op.isConstant() && fin::infoOf(op.id).isRandom; });
+  if (isRandom && code.lanes > 1) return 4;
   Weight weight = weigh(spec);
   return code.lanes == 1 || weight.heavy ? 1 : spec.ops.size() + spec.outputs.size() < 8 ? 4 : 2;
 }

@@ -196,7 +196,7 @@ TEST(Map, Gathers) {
 
 TEST(Map, RandomNumbersAreTheEagerKernels) {
   for (OpId id : {OpId::RandomBits, OpId::Uniform, OpId::Normal})
-    for (std::vector<int64_t> shape : {std::vector<int64_t>{1003}, {7, 9}, {}}) {
+    for (std::vector<int64_t> shape : {std::vector<int64_t>{1003}, {7, 9}, {3, 128}, {4096}, {}}) {
       SpecBuilder b;
       uint32_t state = b.input(DType::I64, {2});
       Words words;
