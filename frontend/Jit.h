@@ -93,6 +93,7 @@ private:
   void planOutputs();
   bool isSameCell(uint32_t index, const JitProgram &other, uint32_t otherIndex) const;
   Cell &cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args) const;
+  bool gatherValues(JitCall &call, llvm::ArrayRef<Tensor> args) const;
   void gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) const;
   void allocateOutputs(JitCall &call) const;
   void bindState(JitCall &call, llvm::ArrayRef<Tensor> args) const;

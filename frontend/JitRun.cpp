@@ -88,9 +88,11 @@ Cell &JitProgram::cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args
   return *cellAt(at.gradOf, at.gradOfArg, args).grad;
 }
 
-/// Views and pending arguments record what derives them; one flush then makes everything Ready.
-void JitProgram::gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) const {
-  bool isReady = Recorder::current().ops() == 0;
+/// Views and pending arguments record what derives them; one flush then makes everything Ready. Another thread may run
+/// during that, and during a wait for one: then the cells are read again. True: nothing happened since they were read.
+bool JitProgram::gatherValues(JitCall &call, llvm::ArrayRef<Tensor> args) const {
+  call.values.clear();
+  bool isReady = true;
   for (const Source &source : inputs) {
     ValueRef value;
     if (source.kind == Source::Constant) value = source.constant;
@@ -99,11 +101,14 @@ void JitProgram::gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayR
     isReady &= !value || value->state == ValueState::Ready;
     call.values.push_back(std::move(value));
   }
-  if (!isReady) {
-    Recorder::current().flush("call of a jitted function");
-    for (const ValueRef &value : call.values)
-      if (value && value->state != ValueState::Ready) Recorder::materialize(*value, "call of a jitted function");
-  }
+  if (Recorder::current().ops()) return Recorder::current().flush("call of a jitted function"), false;
+  for (const ValueRef &value : call.values)
+    if (!isReady && value && value->state != ValueState::Ready) Recorder::materialize(*value, "call of a jitted function");
+  return isReady;
+}
+
+void JitProgram::gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) const {
+  while (!gatherValues(call, args)) {}
   const Generator &generator = Generator::process();
   call.random[0] = generator.seed;
   call.random[1] = generator.counter;

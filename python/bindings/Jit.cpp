@@ -197,11 +197,11 @@ private:
     if (!difference.empty()) return demote(difference);
     if (signature->variants.size() >= maxVariants)
       return demote("more than max_recompiles=" + std::to_string(maxVariants) + " variants");
-    variant->program->runCaptured(capture);
     variant->shape = ResultShape(variant->result);
     variant->epochs.push_back(recorded.epoch);
     for (const Tensor &tensor : recorded.flat.tensors) variant->boundTo.push_back(tensor->born);
-    signature->variants.push_back(std::move(variant));
+    signature->variants.push_back(variant); // before it runs: another thread may be about to record the same
+    variant->program->runCaptured(capture);
     return "";
   }
 

@@ -23,7 +23,11 @@ Status Kernel<"fin.assert">::run(const KernelArgs &args) {
   const int64_t count = args.inputs[0].numElements();
   int failed = 0;
   for (int64_t i = 0; i < count; ++i) failed |= !condition[i];
-  return failed ? Status::error(StatusCode::AssertFailed, std::string(attrs.text())) : Status::ok();
+  if (!failed) return Status::ok();
+  // What decompositions assert of indices and labels is the error that the undecomposed op gives.
+  std::string text(attrs.text());
+  bool isRange = text.ends_with("is out of range");
+  return Status::error(isRange ? StatusCode::OutOfRange : StatusCode::AssertFailed, std::move(text));
 }
 
 } // namespace tinyfin
