@@ -2,7 +2,6 @@
 """fin.jit: a function whose body becomes one graph. The first call of a signature records the body on its real inputs and
 compiles; the second records again and compares; from then on no Python of the body runs."""
 import functools
-import inspect
 import types
 
 from . import _core
@@ -117,6 +116,8 @@ def _positions(function, names):
     """Where the parameters of these names stand."""
     if not names:
         return []
+    import inspect  # slow to import, and rarely needed
+
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
