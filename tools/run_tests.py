@@ -42,7 +42,7 @@ def gtest(binary, out):
 
 def lit(build, out):
     report = out / "lit.json"
-    status = run([LIT, "-s", "--no-progress-bar", "-v", "-o", report, ROOT / "test"], TINYFIN_BUILD=str(build))
+    status = run([sys.executable, LIT, "-s", "--no-progress-bar", "-v", "-o", report, ROOT / "test"], TINYFIN_BUILD=str(build))
     if not report.exists():
         return Tally(0, 1, 0)
     codes = collections.Counter(test["code"] for test in json.loads(report.read_text())["tests"])
