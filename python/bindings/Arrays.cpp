@@ -166,7 +166,14 @@ void addArrays(py::module_ &module) {
   module.def("from_numpy", [](py::array array, bool copy) { return fromArray(array, copy); }, py::arg("array"), py::arg("copy") = true,
              "A tensor of the array's shape and dtype. Copies unless `copy=False` promises that nobody writes to the array.");
   method("numpy", toArray, py::doc("The elements as a read-only NumPy array that shares memory; later in-place writes do not show in it."));
-  method("__array__", [](const Tensor &tensor, py::args, py::kwargs) { return toArray(tensor); });
+  // NumPy relies on it that copy=True copies and copy=False does not.
+  method("__array__", [](const Tensor &tensor, py::object dtype, py::object copy) -> py::array {
+    py::array array = toArray(tensor);
+    bool converts = !dtype.is_none() && !py::dtype::from_args(dtype).equal(array.dtype());
+    if (converts && copy.is(py::bool_(false))) throw UserError(ErrorKind::Value, "another dtype needs a copy, and copy=False was asked for");
+    if (converts) return array.attr("astype")(dtype);
+    return copy.is(py::bool_(true)) ? array.attr("copy")() : py::object(array);
+  }, py::arg("dtype") = py::none(), py::arg("copy") = py::none());
   method("item", itemOf, py::doc("The one element as a Python number."));
   method("__float__", [](const Tensor &tensor) { return py::float_(itemOf(tensor)); });
   method("__int__", [](const Tensor &tensor) { return py::int_(itemOf(tensor)); });
