@@ -59,6 +59,8 @@ public:
   /// restore(), and nothing is computed: what the body made is lost.
   void undo();
 
+  /// Whether arguments have no values: what is read from outside becomes a constant.
+  bool isExport() const { return llvm::any_of(args, [](const Tensor &arg) { return arg->var.value->state == ValueState::Placeholder; }); }
   bool isInside(const Cell &cell) const { return cell.born >= firstInside; }
   /// Something that something outside could still see although later calls will not make it: where it was made, and
   /// what it is. Empty: nothing. `returned` are the tensors in the result.

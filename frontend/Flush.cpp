@@ -60,6 +60,15 @@ bool waitForCompiles(double seconds) {
   return CompileQueue::process().waitIdle(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
 }
 
+void moveTo(Device &device, Value &value) {
+  StatusOr<BufferRef> buffer = device.allocate(value.bytes());
+  throwIfError(buffer.status());
+  BufferRef moved = std::move(buffer.value());
+  throwIfError(copyBetween(*value.buffer.get(), *moved.get(), value.bytes()));
+  std::swap(value.buffer, moved);
+  if (service().running) service().retired.push_back(std::move(moved));
+}
+
 /// One flush, step by step. It owns the trace: its recorder starts another at once, so that while kernels run without
 /// the lock, any thread may record, look at what is here, or drop it.
 class Run {
@@ -166,14 +175,6 @@ private:
     scalarBuffer = allocate(device, bytes);
     throwIfError(device.copyFromHost(*scalarBuffer.get(), trace.scalarPool.data(), bytes));
     return static_cast<std::byte *>(scalarBuffer->data());
-  }
-
-  /// A value made on another device stays where it is used.
-  static void moveTo(Device &device, Value &value) {
-    BufferRef buffer = allocate(device, value.bytes());
-    throwIfError(copyBetween(*value.buffer.get(), *buffer.get(), value.bytes()));
-    std::swap(value.buffer, buffer);
-    if (service().running) service().retired.push_back(std::move(buffer));
   }
 
   static BufferRef allocate(Device &device, size_t bytes) {

@@ -11,6 +11,7 @@ namespace tinyfin {
 class Backend;
 class Device;
 class Recorder;
+class Value;
 
 namespace flush {
 
@@ -24,6 +25,8 @@ Device &device();
 void setBackend(const std::string &name);
 
 void run(Recorder &recorder, const char *reason);
+/// A value made on another device stays where it is used.
+void moveTo(Device &device, Value &value);
 
 struct Stats {
   uint64_t flushes = 0, ops = 0, hits = 0, misses = 0, interpretedRuns = 0, compiledRuns = 0;

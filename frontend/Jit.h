@@ -30,12 +30,13 @@ struct JitCall {
   std::vector<ValueRef> values, produced;
   std::vector<void *> inputs, outputs;
   std::vector<BufferRef> buffers;
+  std::vector<std::pair<uint32_t, BufferRef>> numberBuffers; // of devices that cannot read the host's memory
   std::vector<Var> previous; // of the state cells
   std::vector<uint32_t> versions;
   int64_t random[2];
 
   void clear() {
-    values.clear(), produced.clear(), inputs.clear(), outputs.clear(), buffers.clear(), previous.clear(), versions.clear();
+    values.clear(), produced.clear(), inputs.clear(), outputs.clear(), buffers.clear(), numberBuffers.clear(), previous.clear(), versions.clear();
   }
 };
 
@@ -95,6 +96,8 @@ private:
   Cell &cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args) const;
   bool gatherValues(JitCall &call, llvm::ArrayRef<Tensor> args) const;
   void gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) const;
+  void copyNumbers(JitCall &call, Device &device) const;
+  BufferRef numberBuffer(const JitCall &call, uint32_t input) const;
   void allocateOutputs(JitCall &call) const;
   void bindState(JitCall &call, llvm::ArrayRef<Tensor> args) const;
   [[noreturn]] void fail(JitCall &call, llvm::ArrayRef<Tensor> args, const Status &status) const;

@@ -109,6 +109,7 @@ bool JitProgram::gatherValues(JitCall &call, llvm::ArrayRef<Tensor> args) const 
 
 void JitProgram::gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) const {
   while (!gatherValues(call, args)) {}
+  Device &device = flush::backend().device();
   const Generator &generator = Generator::process();
   call.random[0] = generator.seed;
   call.random[1] = generator.counter;
@@ -118,9 +119,25 @@ void JitProgram::gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayR
     case Source::Number: data = source.number.data(); break;
     case Source::NumberArg: data = &numbers[source.index]; break;
     case Source::RandomState: data = call.random; break;
-    default: data = value->buffer->data();
+    default:
+      if (&value->buffer->device() != &device) flush::moveTo(device, *value);
+      data = value->buffer->data();
     }
     call.inputs.push_back(const_cast<void *>(data));
+  }
+  if (!device.isHostAccessible()) copyNumbers(call, device);
+}
+
+/// Numbers to where a device that cannot read the host's memory finds them.
+void JitProgram::copyNumbers(JitCall &call, Device &device) const {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (call.values[i]) continue;
+    size_t bytes = executable->inputs[i].bytes();
+    auto buffer = device.allocate(bytes);
+    throwIfError(buffer.status());
+    throwIfError(device.copyFromHost(*buffer.value().get(), call.inputs[i], bytes));
+    call.inputs[i] = buffer.value()->data();
+    call.numberBuffers.push_back({static_cast<uint32_t>(i), std::move(buffer.value())});
   }
 }
 
@@ -182,16 +199,22 @@ void JitProgram::fail(JitCall &call, llvm::ArrayRef<Tensor> args, const Status &
   throw UserError(kindOf(status.code()), message);
 }
 
+BufferRef JitProgram::numberBuffer(const JitCall &call, uint32_t input) const {
+  for (auto &[at, buffer] : call.numberBuffers)
+    if (at == input) return buffer;
+  size_t bytes = executable->inputs[input].bytes();
+  auto copy = flush::backend().device().allocate(bytes);
+  throwIfError(copy.status());
+  std::memcpy(copy.value()->data(), call.inputs[input], bytes);
+  return std::move(copy.value());
+}
+
 std::vector<ValueRef> JitProgram::savedValues(const JitCall &call) const {
   std::vector<ValueRef> saved;
   for (const Place &place : savedPlaces) {
     bool isInput = place.kind == Place::Input;
     if (isInput && !call.values[place.index]) { // a number or the random state: kept as data
-      size_t bytes = executable->inputs[place.index].bytes();
-      auto copy = flush::backend().device().allocate(bytes);
-      throwIfError(copy.status());
-      std::memcpy(copy.value()->data(), call.inputs[place.index], bytes);
-      saved.push_back(readyValue({}, std::move(copy.value())));
+      saved.push_back(readyValue({}, numberBuffer(call, place.index)));
     } else {
       saved.push_back(isInput ? call.values[place.index] : call.produced[place.index]);
     }

@@ -2,6 +2,7 @@
 // NumPy in and out. Import copies unless the caller promises that nobody writes; export is a read-only snapshot that
 // shares memory and holds a reference.
 #include "frontend/Flush.h"
+#include "frontend/Capture.h"
 #include "python/bindings/Bindings.h"
 #include <pybind11/numpy.h>
 
@@ -102,6 +103,8 @@ int64_t extentOf(Dim dim) {
 
 ValueRef observed(const Tensor &tensor, const char *reason) {
   ValueRef value = tensor->read().value;
+  // Even a value that is there already must not be looked at: the next call may find another.
+  if (Capture *capture = Recorder::current().capture; capture && !capture->isExport()) Recorder::current().flush(reason);
   if (value->state != ValueState::Ready) Recorder::materialize(*value, reason);
   return value;
 }

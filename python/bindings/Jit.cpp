@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dispatch of jitted functions: a call's signature finds its variant, whose program runs without Python. Recording
 // and verification are driven by tinyfin/jit.py.
+#include "frontend/Flush.h"
 #include "frontend/Jit.h"
 #include "llvm/ADT/StringMap.h"
 #include "python/bindings/JitSignature.h"
 #include "runtime/Executable.h"
+#include "runtime/Log.h"
 #include <pybind11/stl.h>
 
 namespace tinyfin::python {
@@ -73,6 +75,7 @@ public:
   Arguments flatten(py::handle args, py::handle kwargs) const {
     Arguments flat;
     flat.key.push_back(isGradEnabled() ? 'G' : 'g');
+    flat.put(&flush::backend()); // compiled code and its memory are one backend's
     flat.addPositional(args.ptr(), staticPositions);
     if (kwargs.ptr() && PyDict_Check(kwargs.ptr()) && PyDict_Size(kwargs.ptr()) > 0) flat.addDict(kwargs.ptr(), staticNames.ptr(), false);
     return flat;
@@ -223,6 +226,7 @@ private:
 
   std::string demote(const std::string &reason) {
     signature->demoted = reason;
+    logLine(LogChannel::Jit, "jit: runs as eager code: " + reason);
     signature->variants.clear();
     if (recorded.fullgraph) capture.restore();
     capture.abandon();

@@ -17,8 +17,9 @@ struct Arguments {
   void addPositional(PyObject *args, llvm::ArrayRef<uint32_t> staticPositions);
   void addDict(PyObject *dict, PyObject *staticNames, bool isStatic);
 
-private:
   template <class T> void put(T value) { key.append(llvm::StringRef(reinterpret_cast<const char *>(&value), sizeof(T))); }
+
+private:
   void add(PyObject *object, bool isStatic);
   void addTensor(PyObject *object);
   void addStatic(PyObject *object);

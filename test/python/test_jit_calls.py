@@ -87,6 +87,29 @@ def test_first_calls_from_several_threads():
     assert f.cache_info()["signatures"] == 19 and f.cache_info()["demoted"] == 0
 
 
+def test_another_backend_is_another_signature():
+    before = next(row[1] for row in fin.settings() if row[0] == "TINYFIN_BACKEND")
+    f = fin.jit(lambda x: x * 2 + 1, fullgraph=True)
+    try:
+        for backend in ("interpreter", "null", "interpreter"):
+            fin._core.set_backend(backend)
+            for _ in range(3):
+                assert f(fin.tensor([1.0, 2.0])).tolist() == [3.0, 5.0]
+    finally:
+        fin._core.set_backend(before)
+    assert f.cache_info() == {"hits": 5, "signatures": 2, "demoted": 0}
+
+
+def test_the_reason_is_logged(capfd):
+    f = fin.jit(lambda x: x * x.item())
+    fin._core.set_config("TINYFIN_LOG", "jit")
+    try:
+        f(fin.tensor(2.0))
+    finally:
+        fin._core.set_config("TINYFIN_LOG", "")
+    assert "needs a value" in capfd.readouterr().err
+
+
 def test_max_recompiles():
     scale = 1.0
     f = fin.jit(lambda x: x * scale, max_recompiles=2)

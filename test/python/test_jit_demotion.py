@@ -39,6 +39,18 @@ def test_observations(how):
     assert f.cache_info()["hits"] == 0 and f.cache_info()["demoted"] == 1
 
 
+@pytest.mark.parametrize("how", [name for name in OBSERVE if name != "sync"])
+@pytest.mark.parametrize("what", ["argument", "captured"])
+def test_observations_of_what_is_there_already(how, what):
+    w = fin.tensor([1.0, 1.0])
+    f = fin.jit(lambda x: x * 2 + OBSERVE[how](x if what == "argument" else w))
+    for number in (1.0, 1.0, 1.0, -2.0, 3.0):
+        w.fill_(number)
+        x = fin.tensor([number, number])
+        assert f(x).tolist() == (x * 2 + OBSERVE[how](x)).tolist()
+    assert "needs a value" in f.explain()[0]["demoted"]
+
+
 @pytest.mark.parametrize("options", [{"fullgraph": True}, {"fallback": "error"}])
 def test_fullgraph_makes_it_an_error_and_undoes_it(options):
     total = fin.tensor([1.0])
