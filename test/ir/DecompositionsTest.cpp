@@ -58,7 +58,7 @@ TEST(Decompositions, CrossEntropyRefusesLabelsOutOfRange) {
     Step whole = b.steps.back();
     b.status = Status::ok();
     b.decompose(whole);
-    EXPECT_EQ(b.status.code(), StatusCode::AssertFailed);
+    EXPECT_EQ(b.status.code(), StatusCode::OutOfRange);
   }
 }
 
