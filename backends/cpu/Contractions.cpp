@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes plans when a graph is compiled, so that a run only executes them.
 #include "backends/cpu/Contractions.h"
+#include "backends/cpu/Machine.h"
 #include "ir/Fin.h"
 #include "runtime/kernels/OneDnn.h"
 
@@ -57,7 +58,32 @@ StatusOr<CallStep> convWeightGrad(fin::Conv2dWeightGradOp op) {
                    pairOf(op.getStrides()), pairOf(op.getPadding()), {}});
 }
 
+bool prefersGeneratedMatmul(fin::MatmulOp op) {
+  bool left = op.getTransposeLhs(), right = op.getTransposeRhs();
+  ArrayRef<int64_t> lhs = dimsOf(op.getLhs()), result = dimsOf(op.getResult());
+  int64_t rows = result[result.size() - 2], columns = result.back(), inner = lhs[lhs.size() - 1 - left];
+  if (left && right) return false;
+  // Few rows leave nothing to gain from packing the right operand.
+  if (right) return rows <= 4 || columns <= 16 || (inner >= 256 && rows <= 16);
+  return rows <= 64 && rows * columns * inner <= int64_t(1) << 23;
+}
+
+bool prefersGeneratedConv(fin::Conv2dOp op) {
+  ArrayRef<int64_t> x = dimsOf(op.getX()), y = dimsOf(op.getResult());
+  int64_t inChannels = x[1], outChannels = y[1], width = y[3];
+  // With few channels there are no products large enough for a library's blocks.
+  if (inChannels <= 8 && outChannels <= 8) return true;
+  return (inChannels == 1 && width >= 16) || (inChannels <= 4 && width >= 32);
+}
+
 } // namespace
+
+bool prefersGenerated(Operation *op) {
+  if (Machine::host().lanes < 8 || op->getNumResults() != 1 || dtypeOf(op->getResult(0)) != DType::F32) return false;
+  if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return prefersGeneratedMatmul(matmul);
+  auto conv = dyn_cast<fin::Conv2dOp>(op);
+  return conv && prefersGeneratedConv(conv);
+}
 
 std::optional<StatusOr<CallStep>> contractionStep(Operation *op) {
   if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return matmulStep(matmul);

@@ -38,7 +38,8 @@ private:
   void addGenerated(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code);
 
   bool isLibraryCall(Operation *op) const {
-    return options.libraries && isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op);
+    return options.libraries && !prefersGenerated(op) &&
+           isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op);
   }
 
   func::FuncOp main;

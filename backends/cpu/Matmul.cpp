@@ -64,13 +64,19 @@ private:
     bool isWide = code.lanes == 16; // 32 registers, else 16
     columnVectors = std::clamp<int64_t>(vectors, 1, isWide ? 4 : 2);
     blockRows = isWide ? (columnVectors >= 3 ? 6 : 8) : (columnVectors == 2 ? 5 : 8);
-    if (rows.isConstant()) blockRows = std::min(blockRows, std::max<int64_t>(1, rows.constant()));
+    balanceRows();
     blockColumns = columnVectors * code.lanes;
+  }
+  /// As many blocks, but of about equal size: the last one repeats rows to be full.
+  void balanceRows() {
+    if (!rows.isConstant()) return;
+    int64_t count = std::max<int64_t>(1, rows.constant()), blocks = (count + blockRows - 1) / blockRows;
+    blockRows = (count + blocks - 1) / blocks;
   }
   void planDot() {
     bool isWide = code.lanes == 16;
     blockRows = isWide ? 4 : 3;
-    if (rows.isConstant()) blockRows = std::min(blockRows, std::max<int64_t>(1, rows.constant()));
+    balanceRows();
     blockColumns = blockRows == 1 ? 8 : isWide ? 4 : 3;
   }
 
