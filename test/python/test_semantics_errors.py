@@ -50,7 +50,7 @@ def test_a_bad_index_leaves_parameters_as_before(wrong, warm):
         step(parameters, *good)
         clear(parameters)
     fin.sync()
-    _core.wait_for_compiles(60)
+    _core.wait_for_compiles(5)
     if warm:
         step(parameters, *good)
         clear(parameters)

@@ -151,15 +151,17 @@ def test_many_ops_run_in_bounded_memory():
 import resource, numpy as np, tinyfin as fin
 def rss(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 x = fin.tensor(np.ones((64, 64), np.float32))
+for _ in range(30_000): x = x * 0.999 + 0.001
+fin.sync(); fin._core.wait_for_compiles(200)
 for _ in range(20_000): x = x * 0.999 + 0.001
 fin.sync(); first = rss()
-for _ in range(50_000): x = x * 0.999 + 0.001
+for _ in range(100_000): x = x * 0.999 + 0.001
 fin.sync(); print(rss() - first)
 assert abs(x.numpy() - 1).max() < 1e-2
 """
     grown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert grown.returncode == 0, grown.stderr
-    assert int(grown.stdout) < 150
+    assert int(grown.stdout) < 100  # MiB; what is recorded alone would be several times that
 
 
 def test_the_hard_limit_bounds_what_is_pending():
@@ -220,20 +222,19 @@ def test_steady_training_allocates_nothing_new():
             w.sub_(w.grad * 1e-3)
         fin.mark_step()
 
-    for _ in range(5):
+    # Graphs of other tests may still be compiled in the background: some 20 steps must be free of allocations.
+    for _ in range(30):
         step()
-    fin.sync()
-    assert _core.wait_for_compiles(60)
-    for _ in range(3):
-        step()
-    fin.sync()
-    before = _core.memory_stats()
-    for _ in range(20):
-        step()
-    fin.sync()
-    after = _core.memory_stats()
-    assert after["system_allocations"] == before["system_allocations"]
-    assert after["live_bytes"] <= before["live_bytes"]
+        fin.sync()
+        before = _core.memory_stats()
+        for _ in range(20):
+            step()
+        fin.sync()
+        after = _core.memory_stats()
+        if after["system_allocations"] == before["system_allocations"] and after["live_bytes"] <= before["live_bytes"]:
+            return
+        _core.wait_for_compiles(2)
+    raise AssertionError(f"allocations do not cease: {before} {after}")
 
 
 def test_what_is_held_keeps_its_value_across_donated_writes():
