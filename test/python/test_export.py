@@ -92,7 +92,7 @@ def test_stages_show_the_graph_without_running_it():
 
     traced = f.trace(fin.ones(4, 8))
     assert "fin.softmax" in traced.as_text()
-    assert "fin.softmax" not in traced.lower().as_text() or "fin.fusion" in traced.lower().as_text()
+    assert "fin.arena_bytes" in traced.lower().as_text()  # planned, whatever the backend fuses
     assert calls.item() == 0
     assert traced.compile()(fin.ones(4, 8)).shape == (4, 8)
     assert calls.item() == 1
