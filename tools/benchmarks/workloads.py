@@ -64,9 +64,13 @@ def trainer(library, name, optimizer, **options):
 
 
 def median_time(run, finish, budget=1.5, per_round=20):
-    """Median over rounds of the seconds one run() takes; each round of runs ends with finish()."""
+    """Median over rounds of the seconds one run() takes; each round of runs ends with finish(). At most 4 budgets long."""
+    begin = time.perf_counter()
+    run()
+    finish()
+    per_round = max(1, min(per_round, int(budget / 7 / (time.perf_counter() - begin))))
     times, start = [], time.perf_counter()
-    while len(times) < 7 or time.perf_counter() - start < budget:
+    while time.perf_counter() - start < budget or (len(times) < 7 and time.perf_counter() - start < 4 * budget):
         begin = time.perf_counter()
         for _ in range(per_round):
             run()
