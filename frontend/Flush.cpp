@@ -60,6 +60,22 @@ bool waitForCompiles(double seconds) {
   return CompileQueue::process().waitIdle(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
 }
 
+std::shared_ptr<CacheEntry> compiledNow(std::span<const int64_t> key, std::span<const int64_t> trace,
+                                        std::span<const uint32_t> outputs, std::string &refusal) {
+  ExecutionCache &cache = ExecutionCache::process();
+  Lookup found = cache.find(key, outputs);
+  if (found && found.entry->state() == CompileState::Compiled) return found.entry;
+  llvm::ArrayRef<uint32_t> slots(outputs.data(), outputs.size());
+  auto compiled = compileTrace(trace, slots, backend(), {true, config::deterministic()});
+  if (!compiled.isOk()) {
+    refusal = compiled.status().message();
+    logLine(LogChannel::Fallback, "not compiled: " + refusal);
+    compiled = compileTrace(trace, slots, *findBackend("interpreter").value(), {});
+    throwIfError(compiled.status());
+  }
+  return cache.insert(key, outputs, compiled.value(), {.state = CompileState::Compiled});
+}
+
 void moveTo(Device &device, Value &value) {
   StatusOr<BufferRef> buffer = device.allocate(value.bytes());
   throwIfError(buffer.status());

@@ -25,6 +25,10 @@ Device &device();
 void setBackend(const std::string &name);
 
 void run(Recorder &recorder, const char *reason);
+/// The compiled form of a trace, from the cache or made now. Where the backend refuses, the interpreter runs it and
+/// `refusal` says why.
+std::shared_ptr<CacheEntry> compiledNow(std::span<const int64_t> key, std::span<const int64_t> trace,
+                                        std::span<const uint32_t> outputs, std::string &refusal);
 /// A value made on another device stays where it is used.
 void moveTo(Device &device, Value &value);
 

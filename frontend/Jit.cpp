@@ -176,6 +176,13 @@ bool JitProgram::isSameCell(uint32_t index, const JitProgram &other, uint32_t ot
   return a.gradOfArg ? a.gradOf == b.gradOf : isSameCell(a.gradOf, other, b.gradOf);
 }
 
+/// A value's data, wherever it is.
+static std::vector<std::byte> hostBytes(const Value &value) {
+  std::vector<std::byte> bytes(value.bytes());
+  throwIfError(value.buffer->device().copyToHost(bytes.data(), *value.buffer.get(), bytes.size()));
+  return bytes;
+}
+
 std::string JitProgram::differenceFrom(const JitProgram &other) const {
   if (bool(backward) != bool(other.backward) || (backward && backward->trace != other.backward->trace))
     return "the gradient graph differs from the first call's";
@@ -187,8 +194,7 @@ std::string JitProgram::differenceFrom(const JitProgram &other) const {
     if (a.kind == Source::Number && a.number != b.number)
       return "a Python number changed between calls" + at + ": pass it as an argument or keep it in a tensor";
     if (a.kind == Source::Constant) {
-      if (a.constant->bytes() != b.constant->bytes() ||
-          std::memcmp(a.constant->buffer->data(), b.constant->buffer->data(), a.constant->bytes()) != 0)
+      if (hostBytes(*a.constant) != hostBytes(*b.constant))
         return "a tensor made from data inside the function changed between calls" + at;
     }
     if (a.kind == Source::Outside && !isSameCell(b.index, other, a.index))

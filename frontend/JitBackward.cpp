@@ -156,20 +156,23 @@ std::unique_ptr<BackwardProgram> BackwardProgram::record(Capture &capture, llvm:
 void BackwardProgram::compile() {
   Words key(flush::keyPrefix().begin(), flush::keyPrefix().end());
   key.insert(key.end(), trace.begin(), trace.end());
-  ExecutionCache &cache = ExecutionCache::process();
-  Lookup found = cache.find(key, outputs);
-  if (found && found.entry->state() == CompileState::Compiled) {
-    entry = found.entry;
-  } else {
-    auto compiled = compileTrace(trace, outputs, flush::backend(), {});
-    if (!compiled.isOk()) compiled = compileTrace(trace, outputs, *findBackend("interpreter").value(), {});
-    throwIfError(compiled.status());
-    entry = cache.insert(key, outputs, compiled.value(), {.state = CompileState::Compiled});
-  }
+  std::string refusal; // logged where it happens
+  entry = flush::compiledNow(key, trace, outputs, refusal);
   for (uint32_t slot : entry->outputSlots()) {
     auto wanted = llvm::lower_bound(outputs, slot);
     outputAt.push_back(wanted != outputs.end() && *wanted == slot ? static_cast<int32_t>(wanted - outputs.begin()) : -1);
   }
+}
+
+static void *numberOnDevice(Words &number, std::vector<BufferRef> &kept) {
+  Device &device = flush::device();
+  if (device.isHostAccessible()) return number.data();
+  size_t bytes = number.size() * sizeof(int64_t);
+  auto buffer = device.allocate(bytes);
+  throwIfError(buffer.status());
+  throwIfError(device.copyFromHost(*buffer.value().get(), number.data(), bytes));
+  kept.push_back(std::move(buffer.value()));
+  return kept.back()->data();
 }
 
 Vars BackwardProgram::run(llvm::ArrayRef<ValueRef> saved, llvm::ArrayRef<Var> cotangents) {
@@ -179,10 +182,11 @@ Vars BackwardProgram::run(llvm::ArrayRef<ValueRef> saved, llvm::ArrayRef<Var> co
     std::shared_ptr<Executable> executable = entry->executable();
     std::vector<void *> in, out;
     std::vector<BufferRef> buffers;
+    std::vector<BufferRef> numbers; // where the device cannot read host memory
     for (Input &input : inputs)
       in.push_back(input.kind == Input::Saved       ? saved[input.index]->buffer->data()
                    : input.kind == Input::Cotangent ? cotangents[input.index].value->buffer->data()
-                                                    : static_cast<void *>(input.number.data()));
+                                                    : numberOnDevice(input.number, numbers));
     for (const TensorType &type : executable->outputs) {
       auto buffer = flush::backend().device().allocate(type.bytes());
       throwIfError(buffer.status());

@@ -10,20 +10,7 @@
 namespace tinyfin {
 
 void JitProgram::compile() {
-  ExecutionCache &cache = ExecutionCache::process();
-  Lookup found = cache.find(key, outputs);
-  if (found && found.entry->state() == CompileState::Compiled) {
-    entry = found.entry;
-  } else {
-    auto compiled = compileTrace(trace, outputs, flush::backend(), {});
-    if (!compiled.isOk()) {
-      refusal = compiled.status().message();
-      logLine(LogChannel::Fallback, "jit: not compiled: " + refusal);
-      compiled = compileTrace(trace, outputs, *findBackend("interpreter").value(), {});
-      throwIfError(compiled.status());
-    }
-    entry = cache.insert(key, outputs, compiled.value(), {.state = CompileState::Compiled});
-  }
+  entry = flush::compiledNow(key, trace, outputs, refusal);
   executable = entry->executable();
   planOutputs();
 }

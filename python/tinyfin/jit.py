@@ -234,7 +234,14 @@ def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph
     static_argnames: names of arguments whose values are part of the signature.
     fullgraph, fallback: with fullgraph=True or fallback="error" whatever would demote the function to eager is an error.
     max_recompiles: how many variants of one signature are kept before it is demoted.
+    donate: names of arguments that are not used after the call. State the function writes is reused in place without
+        being named; the memory of other arguments is not reused in this version.
+    dynamic: symbolic dims are for export; here every shape is a signature of its own, so only None and False are taken.
+    Raises ValueError and NotImplementedError for options that are not there.
     """
+    if dynamic not in (None, False):
+        raise NotImplementedError(f"jit: dynamic: found {dynamic!r}, wanted None or False: every shape gets a graph of its own; "
+                                  "fin.export takes symbolic dims")
     if device not in (None, "cpu"):
         raise ValueError(f'jit: device: found {device!r}, wanted "cpu"')
     if function is None:

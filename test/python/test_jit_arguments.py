@@ -300,3 +300,10 @@ def test_options_are_checked():
         fin.jit(lambda x: x, fallback="sometimes")
     with pytest.raises(ValueError, match="device"):
         fin.jit(lambda x: x, device="tpu")
+
+
+def test_options_that_are_not_there_say_so():
+    with pytest.raises(NotImplementedError, match="every shape gets a graph of its own"):
+        fin.jit(lambda x: x, dynamic=True)
+    with pytest.raises(ValueError, match="wanted .cpu."):
+        fin.jit(lambda x: x, device="cuda")
