@@ -114,7 +114,7 @@ void addRuntime(py::module_ &module) {
     return rows;
   });
   module.def("memory_stats", [] {
-    MemoryStats stats = Device::cpu().memoryStats();
+    MemoryStats stats = flush::device().memoryStats();
     py::dict info;
     info["live_bytes"] = stats.liveBytes;
     info["peak_bytes"] = stats.peakBytes;
@@ -123,7 +123,7 @@ void addRuntime(py::module_ &module) {
     info["system_allocations"] = stats.systemAllocations;
     return info;
   });
-  module.def("reset_peak_memory", [] { Device::cpu().resetPeak(); });
+  module.def("reset_peak_memory", [] { flush::device().resetPeak(); });
   module.def("grad", [](py::object outputs, py::object inputs, py::object given, std::optional<bool> retain, bool create) -> py::object {
     auto listOf = [](py::object object) {
       return isTensor(object.ptr()) ? std::vector<Tensor>{cellOf(object.ptr())} : object.cast<std::vector<Tensor>>();

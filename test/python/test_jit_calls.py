@@ -149,6 +149,10 @@ def test_calls_do_not_grow_memory():
     assert after["live_bytes"] == before["live_bytes"]
 
 
+def is_host_backend():
+    return dict(row[:2] for row in fin.settings())["TINYFIN_BACKEND"] != "null"
+
+
 @pytest.mark.parametrize("donated", [True, False])
 def test_state_is_written_in_place_unless_someone_holds_it(donated):
     state = fin.zeros(1 << 18)
@@ -168,6 +172,8 @@ def test_state_is_written_in_place_unless_someone_holds_it(donated):
     if donated:
         assert grown < 4096
     else:
+        if not is_host_backend():
+            pytest.skip("a snapshot of device memory is a copy, so that nothing holds the state")
         assert grown >= 4 << 18
         assert snapshot[0] == 3 and held[0].item() == 3
     assert state[0].item() == 4
