@@ -116,6 +116,7 @@ void registerPipelines(const PipelineSettings &settings) {
       "fin-specialize", "make symbolic dims static", [=](OpPassManager &pm, const SpecializeOptions &options) {
         PipelineSettings withDims = settings;
         withDims.dims.assign(options.dims.begin(), options.dims.end());
+        withDims.symbolic = false; // this phase promises static shapes
         buildSpecialize(pm, withDims);
       });
   registerPhase("fin-fuse", "form the regions that become kernels", buildFuse, settings);
