@@ -85,12 +85,15 @@ bool prefersGenerated(Operation *op) {
   return conv && prefersGeneratedConv(conv);
 }
 
-std::optional<StatusOr<CallStep>> contractionStep(Operation *op) {
+bool isContraction(Operation *op) {
+  return isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op);
+}
+
+StatusOr<CallStep> contractionStep(Operation *op) {
   if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return matmulStep(matmul);
   if (auto conv = dyn_cast<fin::Conv2dOp>(op)) return convForward(conv);
   if (auto grad = dyn_cast<fin::Conv2dInputGradOp>(op)) return convInputGrad(grad);
-  if (auto grad = dyn_cast<fin::Conv2dWeightGradOp>(op)) return convWeightGrad(grad);
-  return std::nullopt;
+  return convWeightGrad(cast<fin::Conv2dWeightGradOp>(op));
 }
 
 } // namespace tinyfin::cpu

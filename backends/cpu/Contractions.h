@@ -6,8 +6,10 @@
 
 namespace tinyfin::cpu {
 
-/// A step without its arguments (the op's operands, then its result); nothing for an op that is no contraction.
-std::optional<StatusOr<CallStep>> contractionStep(mlir::Operation *op);
+/// Whether the op has a plan here.
+bool isContraction(mlir::Operation *op);
+/// A step for such an op, without its arguments (the op's operands, then its result).
+StatusOr<CallStep> contractionStep(mlir::Operation *op);
 
 /// Whether the generated form of a contraction is faster than its plan. Decided by shapes alone; the bounds were measured
 /// with AVX-512 on one and on four threads.

@@ -3,6 +3,7 @@
 // the steps.
 #include "backends/cpu/Lowering.h"
 #include "backends/EagerLowering.h"
+#include "backends/cpu/Calls.h"
 #include "backends/cpu/Checks.h"
 #include "backends/cpu/Contractions.h"
 #include "backends/cpu/Domain.h"
@@ -32,15 +33,17 @@ private:
   void addKernelOf(Operation *op, KernelSpec spec, std::vector<ArgRef> args);
   Status compile();
   Status addSteps(Operation *op);
-  Status addContraction(Operation *op, StatusOr<CallStep> step);
+  Status addCall(Operation *op, StatusOr<CallStep> step);
   Status addRefused(Operation *op, const std::string &why);
   void addChecks(Operation *op, const PlannedKernel &kernel);
   void addGenerated(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code);
 
-  bool isLibraryCall(Operation *op) const {
-    return options.libraries && !prefersGenerated(op) &&
-           isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op);
+  /// Whether the op runs as a call of a plan.
+  bool isCall(Operation *op) const {
+    if (!options.libraries) return isa<fin::AssertOp>(op);
+    return isPlanned(op) || (isContraction(op) && !prefersGenerated(op));
   }
+  StatusOr<CallStep> callOf(Operation *op) const { return isContraction(op) ? contractionStep(op) : plannedStep(op); }
 
   func::FuncOp main;
   const CompileOptions &options;
@@ -151,7 +154,7 @@ void Lowering::addGenerated(Operation *op, const PlannedKernel &kernel, const Co
   list.add(std::move(step));
 }
 
-Status Lowering::addContraction(Operation *op, StatusOr<CallStep> made) {
+Status Lowering::addCall(Operation *op, StatusOr<CallStep> made) {
   if (!made.isOk()) return addRefused(op, made.status().message());
   CallStep &step = made.value();
   step.info = {op->getName().getStringRef().str(), originOf(op->getLoc())};
@@ -164,7 +167,7 @@ Status Lowering::addContraction(Operation *op, StatusOr<CallStep> made) {
 }
 
 Status Lowering::addSteps(Operation *op) {
-  if (auto contraction = isLibraryCall(op) ? contractionStep(op) : std::nullopt) return addContraction(op, std::move(*contraction));
+  if (isCall(op)) return addCall(op, callOf(op));
   auto found = planned.find(op);
   if (found == planned.end()) return addRefused(op, unplanned.lookup(op));
   for (unsigned kernel : found->second)
@@ -176,7 +179,7 @@ Status Lowering::addSteps(Operation *op) {
 StatusOr<std::shared_ptr<Executable>> Lowering::run() {
   TINYFIN_RETURN_IF_ERROR(eager.status());
   for (Operation &op : main.front())
-    if (!needsNoStep(op) && !isLibraryCall(&op)) plan(&op);
+    if (!needsNoStep(op) && !isCall(&op)) plan(&op);
   TINYFIN_RETURN_IF_ERROR(compile());
   for (Operation &op : main.front())
     if (!needsNoStep(op)) TINYFIN_RETURN_IF_ERROR(addSteps(&op));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels of the ordered effects: print and assert.
+#include "runtime/kernels/Assertion.h"
 #include "runtime/kernels/Kernels.h"
 #include "runtime/kernels/PrintTensor.h"
 #include <cstdio>
@@ -17,17 +18,18 @@ Status Kernel<"fin.print">::run(const KernelArgs &args) {
   return Status::ok();
 }
 
-Status Kernel<"fin.assert">::run(const KernelArgs &args) {
-  AttrReader attrs = args.attrs;
-  const bool *condition = args.inputs[0].as<const bool>();
-  const int64_t count = args.inputs[0].numElements();
+Status checkAll(const bool *conditions, int64_t count, std::string_view message) {
   int failed = 0;
-  for (int64_t i = 0; i < count; ++i) failed |= !condition[i];
+  for (int64_t i = 0; i < count; ++i) failed |= !conditions[i];
   if (!failed) return Status::ok();
   // What decompositions assert of indices and labels is the error that the undecomposed op gives.
-  std::string text(attrs.text());
-  bool isRange = text.ends_with("is out of range");
-  return Status::error(isRange ? StatusCode::OutOfRange : StatusCode::AssertFailed, std::move(text));
+  bool isRange = message.ends_with("is out of range");
+  return Status::error(isRange ? StatusCode::OutOfRange : StatusCode::AssertFailed, std::string(message));
+}
+
+Status Kernel<"fin.assert">::run(const KernelArgs &args) {
+  AttrReader attrs = args.attrs;
+  return checkAll(args.inputs[0].as<const bool>(), args.inputs[0].numElements(), attrs.text());
 }
 
 } // namespace tinyfin

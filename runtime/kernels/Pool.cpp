@@ -2,40 +2,18 @@
 // fin.max_pool2d, fin.avg_pool2d and their gradients: one plane [H, W] at a time, a chunk is some planes.
 #include "runtime/kernels/Kernels.h"
 #include "runtime/kernels/NormReduce.h"
+#include "runtime/kernels/Pool.h"
 #include <limits>
 
 namespace tinyfin {
 namespace {
-
-/// One axis of the windows.
-struct Axis {
-  int64_t input, output, kernel, stride, padding;
-  /// The part of window `at` that lies inside the input.
-  int64_t begin(int64_t at) const { return std::max<int64_t>(at * stride - padding, 0); }
-  int64_t end(int64_t at) const { return std::min(at * stride - padding + kernel, input); }
-};
-
-struct Windows {
-  Axis rows, cols;
-  int64_t planes;
-  int64_t inputPlane() const { return rows.input * cols.input; }
-  int64_t outputPlane() const { return rows.output * cols.output; }
-
-  /// `input` and `output` are [N, C, H, W]; what remains of the attributes is kernel_size, strides, padding.
-  Windows(std::span<const int64_t> input, std::span<const int64_t> output, AttrReader attrs)
-      : planes(input[0] * input[1]) {
-    std::span<const int64_t> kernel = attrs.list(), strides = attrs.list(), padding = attrs.list();
-    rows = {input[2], output[2], kernel[0], strides[0], padding[0]};
-    cols = {input[3], output[3], kernel[1], strides[1], padding[1]};
-  }
-};
 
 /// A NaN beats everything, as in PyTorch.
 template <class C> C larger(C best, C value) { return ((value > best) | (value != value)) ? value : best; }
 
 /// Reduces each window of a plane over its rows first (in vectors over the columns), then over its columns.
 template <class C, class T, class Combine, class Finish>
-void reduceWindows(const T *x, T *y, const Windows &w, C initial, Combine combine, Finish finish) {
+void reduceWindows(const T *x, T *y, const PoolWindows &w, C initial, Combine combine, Finish finish) {
   C *line = scratch<C>(ScratchUse::Rows, w.cols.input);
   for (int64_t oh = 0; oh < w.rows.output; ++oh) {
     for (int64_t i = 0; i < w.cols.input; ++i) line[i] = initial;
@@ -57,12 +35,12 @@ void reduceWindows(const T *x, T *y, const Windows &w, C initial, Combine combin
   }
 }
 
-template <class T> void maxPool(const T *x, T *y, const Windows &w) {
+template <class T> void maxPool(const T *x, T *y, const PoolWindows &w) {
   using C = Compute<T>;
   reduceWindows<C>(x, y, w, -std::numeric_limits<C>::infinity(), larger<C>, [](C value) { return value; });
 }
 
-template <class T> void avgPool(const T *x, T *y, const Windows &w) {
+template <class T> void avgPool(const T *x, T *y, const PoolWindows &w) {
   using C = Compute<T>;
   C scale = 1 / static_cast<C>(w.rows.kernel * w.cols.kernel);
   reduceWindows<C>(x, y, w, C(0), [](C a, C b) { return a + b; }, [=](C sum) { return sum * scale; });
@@ -90,7 +68,7 @@ template <class C> bool beats(C later, C earlier) {
 }
 
 /// The first largest element of window (oh, ow), in row-major order; a NaN counts as largest.
-template <class T> int64_t firstLargest(const T *x, const Windows &w, int64_t oh, int64_t ow) {
+template <class T> int64_t firstLargest(const T *x, const PoolWindows &w, int64_t oh, int64_t ow) {
   using C = Compute<T>;
   int64_t rowBegin = w.rows.begin(oh), rowEnd = w.rows.end(oh), colBegin = w.cols.begin(ow), colEnd = w.cols.end(ow);
   int64_t found = rowBegin * w.cols.input + colBegin;
@@ -107,7 +85,7 @@ template <class T> int64_t firstLargest(const T *x, const Windows &w, int64_t oh
   return found;
 }
 
-template <class T> void maxPoolGrad(const T *x, const T *dy, T *dx, const Windows &w) {
+template <class T> void maxPoolGrad(const T *x, const T *dy, T *dx, const PoolWindows &w) {
   Compute<T> *sums = sumsFor(dx, w.inputPlane());
   for (int64_t oh = 0; oh < w.rows.output; ++oh)
     for (int64_t ow = 0; ow < w.cols.output; ++ow)
@@ -154,7 +132,7 @@ void gradOfPairVector(const float *top, const float *bottom, const float *dy, fl
   *reinterpret_cast<V *>(dBottom) = (lowerWins & lower) ? g : V{};
 }
 
-template <class T> void maxPoolGradOfPairs(const T *x, const T *dy, T *dx, const Windows &w) {
+template <class T> void maxPoolGradOfPairs(const T *x, const T *dy, T *dx, const PoolWindows &w) {
   int64_t width = w.cols.input;
   if (w.rows.input % 2 || width % 2) std::fill(dx, dx + w.inputPlane(), store<T>(Compute<T>(0)));
   for (int64_t oh = 0; oh < w.rows.output; ++oh) {
@@ -168,10 +146,10 @@ template <class T> void maxPoolGradOfPairs(const T *x, const T *dy, T *dx, const
   }
 }
 
-bool isPairs(const Axis &axis) { return axis.kernel == 2 && axis.stride == 2 && axis.padding == 0; }
+bool isPairs(const PoolAxis &axis) { return axis.kernel == 2 && axis.stride == 2 && axis.padding == 0; }
 
 /// Spreads each gradient over its columns into one line, which is added to every row of the window.
-template <class T> void avgPoolGrad(const T *dy, T *dx, const Windows &w) {
+template <class T> void avgPoolGrad(const T *dy, T *dx, const PoolWindows &w) {
   using C = Compute<T>;
   C *sums = sumsFor(dx, w.inputPlane());
   C *__restrict line = scratch<C>(ScratchUse::Columns, w.cols.input);
@@ -190,14 +168,24 @@ template <class T> void avgPoolGrad(const T *dy, T *dx, const Windows &w) {
   finishSums<T>(sums, dx, w.inputPlane());
 }
 
-template <class F> void forEachPlane(ThreadPool &pool, const Windows &w, F &&plane) {
+template <class T> void maxPlane(const void *x, const void *dy, void *dx, const PoolWindows &w) {
+  maxPoolGrad(static_cast<const T *>(x), static_cast<const T *>(dy), static_cast<T *>(dx), w);
+}
+template <class T> void maxPlaneOfPairs(const void *x, const void *dy, void *dx, const PoolWindows &w) {
+  maxPoolGradOfPairs(static_cast<const T *>(x), static_cast<const T *>(dy), static_cast<T *>(dx), w);
+}
+template <class T> void avgPlane(const void *, const void *dy, void *dx, const PoolWindows &w) {
+  avgPoolGrad(static_cast<const T *>(dy), static_cast<T *>(dx), w);
+}
+
+template <class F> void forEachPlane(ThreadPool &pool, const PoolWindows &w, F &&plane) {
   pool.parallelFor(w.planes, rowsPerChunk(w.inputPlane()), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) plane(i * w.inputPlane(), i * w.outputPlane());
   });
 }
 
 template <bool isMax> Status runPool(const KernelArgs &args) {
-  Windows w(args.inputs[0].dims, args.outputs[0].dims, args.attrs);
+  PoolWindows w(args.inputs[0].dims, args.outputs[0].dims, args.attrs);
   return visitFloat(args.inputs[0].dtype, [&](auto tag) {
     using T = ElementOf<decltype(tag)>;
     const T *x = args.inputs[0].as<const T>();
@@ -212,29 +200,53 @@ template <bool isMax> Status runPool(const KernelArgs &args) {
 Status Kernel<"fin.max_pool2d">::run(const KernelArgs &args) { return runPool<true>(args); }
 Status Kernel<"fin.avg_pool2d">::run(const KernelArgs &args) { return runPool<false>(args); }
 
-Status Kernel<"fin.max_pool2d_grad">::run(const KernelArgs &args) {
-  Windows w(args.inputs[0].dims, args.inputs[1].dims, args.attrs);
-  return visitFloat(args.inputs[0].dtype, [&](auto tag) {
+PoolWindows::PoolWindows(std::span<const int64_t> input, std::span<const int64_t> output, AttrReader attrs)
+    : planes(input[0] * input[1]) {
+  std::span<const int64_t> kernel = attrs.list(), strides = attrs.list(), padding = attrs.list();
+  rows = {input[2], output[2], kernel[0], strides[0], padding[0]};
+  cols = {input[3], output[3], kernel[1], strides[1], padding[1]};
+}
+
+PoolGradPlan::PoolGradPlan(DType dtype, const PoolWindows &windows, bool isMax)
+    : windows(windows), planesPerChunk(rowsPerChunk(windows.inputPlane())), elementBytes(sizeOf(dtype)) {
+  visitFloat(dtype, [&](auto tag) {
     using T = ElementOf<decltype(tag)>;
-    const T *x = args.inputs[0].as<const T>(), *dy = args.inputs[1].as<const T>();
-    T *dx = args.outputs[0].as<T>();
-    auto grad = isPairs(w.rows) && isPairs(w.cols) ? maxPoolGradOfPairs<T> : maxPoolGrad<T>;
-    forEachPlane(args.pool, w, [&](int64_t in, int64_t out) { grad(x + in, dy + out, dx + in, w); });
-    return Status::ok();
+    if (isMax)
+      plane = isPairs(windows.rows) && isPairs(windows.cols) ? maxPlaneOfPairs<T> : maxPlane<T>;
+    else
+      plane = avgPlane<T>;
+    return 0;
   });
 }
 
-Status Kernel<"fin.avg_pool2d_grad">::run(const KernelArgs &args) {
-  AttrReader attrs = args.attrs;
-  (void)attrs.list(); // input_size: the output's dims say it too
-  Windows w(args.outputs[0].dims, args.inputs[0].dims, attrs);
-  return visitFloat(args.inputs[0].dtype, [&](auto tag) {
-    using T = ElementOf<decltype(tag)>;
-    const T *dy = args.inputs[0].as<const T>();
-    T *dx = args.outputs[0].as<T>();
-    forEachPlane(args.pool, w, [&](int64_t in, int64_t out) { avgPoolGrad(dy + out, dx + in, w); });
-    return Status::ok();
+PoolGradPlan PoolGradPlan::max(DType dtype, std::span<const int64_t> x, std::span<const int64_t> dy, AttrReader attrs) {
+  return {dtype, PoolWindows(x, dy, attrs), true};
+}
+
+PoolGradPlan PoolGradPlan::avg(DType dtype, std::span<const int64_t> dy, std::span<const int64_t> dx, AttrReader attrs) {
+  (void)attrs.list(); // input_size: dx's dims say it too
+  return {dtype, PoolWindows(dx, dy, attrs), false};
+}
+
+Status PoolGradPlan::execute(const void *x, const void *dy, void *dx, ThreadPool &pool) const {
+  if (!x) x = dx; // of the same extents, and not read
+  const int64_t inputBytes = windows.inputPlane() * elementBytes, outputBytes = windows.outputPlane() * elementBytes;
+  pool.parallelFor(windows.planes, planesPerChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      plane(static_cast<const char *>(x) + i * inputBytes, static_cast<const char *>(dy) + i * outputBytes,
+            static_cast<char *>(dx) + i * inputBytes, windows);
   });
+  return Status::ok();
+}
+
+Status Kernel<"fin.max_pool2d_grad">::run(const KernelArgs &args) {
+  const TensorArg &x = args.inputs[0], &dy = args.inputs[1];
+  return PoolGradPlan::max(x.dtype, x.dims, dy.dims, args.attrs).execute(x.data, dy.data, args.outputs[0].data, args.pool);
+}
+
+Status Kernel<"fin.avg_pool2d_grad">::run(const KernelArgs &args) {
+  const TensorArg &dy = args.inputs[0], &dx = args.outputs[0];
+  return PoolGradPlan::avg(dy.dtype, dy.dims, dx.dims, args.attrs).execute(nullptr, dy.data, dx.data, args.pool);
 }
 
 } // namespace tinyfin

@@ -186,3 +186,30 @@ def test_random_numbers_follow_the_seed():
     assert draws(jitted) == wanted
     assert wanted[0][0] != wanted[0][1] and wanted[0][:2] == wanted[1]
     assert jitted.cache_info()["hits"] == 4
+
+
+def lenet():
+    return nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(256, 32), nn.ReLU(),
+                         nn.Linear(32, CLASSES))
+
+
+@pytest.mark.parametrize("make, shape, bound", [(mlp, (12,), 28), (lenet, (1, 28, 28), 40)])
+def test_nothing_of_a_training_step_is_interpreted(make, shape, bound):
+    model = make()
+    opt = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+    @fin.jit(fullgraph=True)
+    def step(x, y):
+        opt.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        opt.step()
+        return loss
+
+    x, y = fin.from_numpy(rand(8, *shape, dtype="float32")), fin.from_numpy(np.arange(8) % CLASSES)
+    for _ in range(4):
+        step(x, y).item()
+    fin._core.wait_for_compiles()
+    record = step.explain()[0]
+    assert record["interpreted_ops"] == 0
+    assert 0 < record["kernels"] <= bound

@@ -142,6 +142,65 @@ TEST(CpuBackend, ConvolutionsAndPools) {
   expectAgreement(r, {r.op(OpId::MaxPool2d, {r.op(OpId::Relu, {y})}, pool), y}, inputsOf(r));
 }
 
+TEST(CpuBackend, GradientsOfPoolsAreCompiled) {
+  for (std::vector<int64_t> window : {std::vector<int64_t>{2, 2, 0}, {3, 2, 1}, {3, 3, 0}}) {
+    Recording r;
+    uint32_t x = r.input({2, 3, 20, 17});
+    Words pool, grad;
+    for (int64_t size : window) AttrWriter(pool).list(std::vector<int64_t>{size, size});
+    AttrWriter(grad).list(std::vector<int64_t>{20, 17});
+    grad.insert(grad.end(), pool.begin(), pool.end());
+    uint32_t largest = r.op(OpId::MaxPool2d, {x}, pool), mean = r.op(OpId::AvgPool2d, {x}, pool);
+    std::vector<uint32_t> outputs = {r.op(OpId::MaxPool2dGrad, {x, r.op(OpId::Square, {largest})}, pool),
+                                     r.op(OpId::AvgPool2dGrad, {r.op(OpId::Square, {mean})}, grad)};
+    expectAgreement(r, outputs, inputsOf(r), 1e-5);
+    EXPECT_EQ(compiled(r, outputs, "cpu")->stats.interpretedOps, 0u);
+  }
+}
+
+TEST(CpuBackend, LabelsOutOfRangeFailBeforeDonatedMemoryIsWritten) {
+  Recording r;
+  uint32_t logits = r.input({4, 10}), labels = r.input({4}, DType::I64), p = r.input({3});
+  uint32_t loss = r.op(OpId::CrossEntropy, {logits, labels}, {1});
+  uint32_t updated = r.op(OpId::Sub, {p, loss});
+  std::vector<uint32_t> outputs = {updated, loss};
+  std::vector<Tensor> inputs = inputsOf(r);
+  for (int64_t i = 0; i < 4; ++i) inputs[1].set(i, 3 * i);
+  expectAgreement(r, outputs, inputs);
+  auto executable = compiled(r, outputs, "cpu");
+  EXPECT_EQ(executable->stats.interpretedOps, 0u);
+  ASSERT_EQ(executable->donations.size(), 1u);
+  ASSERT_EQ(executable->donations[0].input, 2u);
+  for (int64_t bad : {-1, 10}) {
+    inputs[1].set(3, bad);
+    Tensor before = inputs[2], other(r.types[loss]);
+    void *in[] = {inputs[0].data(), inputs[1].data(), inputs[2].data()}, *out[] = {inputs[2].data(), other.data()};
+    Status status = executable->run(in, out);
+    EXPECT_EQ(status.code(), StatusCode::OutOfRange) << status.message();
+    EXPECT_GE(status.origin(), 0);
+    for (int64_t i = 0; i < before.count(); ++i) EXPECT_EQ(inputs[2].at(i), before.at(i));
+  }
+}
+
+TEST(CpuBackend, AssertsFailWithTheirMessage) {
+  Recording r;
+  uint32_t x = r.input({5}), y = r.input({5});
+  Words message;
+  AttrWriter(message).text("x must not be y");
+  fin::appendOp(r.words, OpId::Assert, std::vector<uint32_t>{r.op(OpId::Ne, {x, y})}, message);
+  std::vector<uint32_t> outputs = {r.op(OpId::Add, {x, y})};
+  EXPECT_EQ(compiled(r, outputs, "cpu")->stats.interpretedOps, 0u);
+  std::vector<Tensor> inputs = inputsOf(r);
+  for (int64_t i = 0; i < 5; ++i) inputs[0].set(i, i), inputs[1].set(i, i + 1);
+  expectAgreement(r, outputs, inputs);
+  inputs[1].set(4, 4);
+  Status found, wanted;
+  run(r, outputs, "cpu", inputs, found);
+  run(r, outputs, "interpreter", inputs, wanted);
+  EXPECT_EQ(found.code(), StatusCode::AssertFailed);
+  EXPECT_EQ(found.message(), wanted.message());
+}
+
 TEST(CpuBackend, WhatHasNoGeneratedFormIsCounted) {
   Recording r;
   uint32_t x = r.input({4, 9});
