@@ -23,7 +23,8 @@ Shape shapeOf(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.hasStaticShape()) return Shape(type.getShape());
   Shape shape;
-  for (Dim dim : specOf(type)->dims) shape.push_back(dim.word());
+  TensorSpec spec = *specOf(type); // not in the loop's head: it would be gone before the body
+  for (Dim dim : spec.dims) shape.push_back(dim.word());
   return shape;
 }
 int64_t count(const Shape &shape) {
