@@ -103,7 +103,11 @@ void addCreation(py::module_ &module) {
     return randint(low, high.cast<int64_t>(), dimsOf(size), dtypeOr(dtype, DType::I64));
   }, py::arg("low"), py::arg("high"), py::arg("size") = py::none(), py::kw_only(), py::arg("dtype") = py::none());
 
-  module.def("manual_seed", [](int64_t seed) { Generator::process() = {seed, 0}; }, py::arg("seed"));
+  module.def("manual_seed", [](py::handle seed) {
+    if (!PyIndex_Check(seed.ptr()))
+      throw UserError(ErrorKind::Type, std::string("manual_seed: wanted an integer, found ") + Py_TYPE(seed.ptr())->tp_name);
+    Generator::process() = {seed.cast<int64_t>(), 0};
+  }, py::arg("seed"));
   module.def("get_rng_state", [] { return py::make_tuple(Generator::process().seed, Generator::process().counter); });
   module.def("set_rng_state", [](std::pair<int64_t, int64_t> state) { Generator::process() = {state.first, state.second}; }, py::arg("state"));
 }

@@ -18,6 +18,12 @@ from .modes import eager_mode, enable_grad, no_grad  # noqa: E402
 from . import data, functions, io, nn, optim  # noqa: E402
 from ._frames import wrap_package as _wrap_package  # noqa: E402
 
-_wrap_package(functions, nn.functional, nn, nn.utils, nn.init, optim, optim.lr_scheduler)
+_wrap_package(functions, nn.functional, nn, nn.utils, nn.init, optim, optim.lr_scheduler, data, io)
+jit, export = _core.user_facing(jit), _core.user_facing(export)
 from .functions import *  # noqa: E402, F403
 from .io import CheckpointError, load, save  # noqa: E402
+
+for _warning in _core.config_warnings():
+    import warnings as _warnings
+
+    _warnings.warn(_warning, stacklevel=2)
