@@ -2,7 +2,9 @@
 // Reads attributes and shapes when a graph is compiled, so that a run has neither to look at nor to choose by.
 #include "backends/cpu/Calls.h"
 #include "ir/Fin.h"
+#include "runtime/kernels/Argmax.h"
 #include "runtime/kernels/Assertion.h"
+#include "runtime/kernels/Index.h"
 #include "runtime/kernels/Pool.h"
 
 using namespace mlir;
@@ -33,6 +35,33 @@ struct AvgPoolGradCall {
   }
 };
 
+struct ArgmaxCall {
+  ArgmaxPlan plan;
+  static Status run(void *closure, void *const *args, ThreadPool &pool) {
+    return static_cast<ArgmaxCall *>(closure)->plan.execute(args[0], static_cast<int64_t *>(args[1]), pool);
+  }
+};
+
+struct SliceUpdateCall {
+  Words dims, sizes, steps; // the plan points to their items, which stay where they are when the call is moved
+  SliceUpdatePlan plan;
+  SliceUpdateCall(DType dtype, ArrayRef<int64_t> x, ArrayRef<int64_t> update, std::span<const int64_t> by)
+      : dims(x.begin(), x.end()), sizes(update.begin(), update.end()), steps(by.begin(), by.end()),
+        plan(dtype, dims, sizes, steps) {}
+  SliceUpdateCall(SliceUpdateCall &&) = default;
+  static Status run(void *closure, void *const *args, ThreadPool &pool) {
+    const auto *starts = static_cast<const int64_t *>(args[2]);
+    return static_cast<SliceUpdateCall *>(closure)->plan.execute(args[0], args[1], starts, args[3], pool);
+  }
+};
+
+struct ScatterAddCall {
+  ScatterAddPlan plan;
+  static Status run(void *closure, void *const *args, ThreadPool &pool) {
+    return static_cast<ScatterAddCall *>(closure)->plan.execute(args[0], args[1], args[2], args[3], pool);
+  }
+};
+
 template <class C> CallStep stepOf(C call) {
   CallStep step;
   step.function = C::run;
@@ -46,17 +75,24 @@ ArrayRef<int64_t> dimsOf(Value value) { return typeOf(value).getShape(); }
 
 } // namespace
 
-bool isPlanned(Operation *op) { return isa<fin::AssertOp, fin::MaxPool2dGradOp, fin::AvgPool2dGradOp>(op); }
+bool isPlanned(Operation *op) {
+  return isa<fin::AssertOp, fin::MaxPool2dGradOp, fin::AvgPool2dGradOp, fin::ArgmaxOp, fin::SliceUpdateOp, fin::ScatterAddOp>(op);
+}
 
-StatusOr<CallStep> plannedStep(Operation *op) {
+CallStep plannedStep(Operation *op) {
   Words words = fin::wordsOf(op);
   AttrReader attrs(words);
-  if (auto check = dyn_cast<fin::AssertOp>(op))
-    return stepOf(AssertCall{typeOf(check.getCondition()).getNumElements(), check.getMessage().str()});
-  if (auto grad = dyn_cast<fin::MaxPool2dGradOp>(op))
-    return stepOf(MaxPoolGradCall{PoolGradPlan::max(dtypeOf(grad.getX()), dimsOf(grad.getX()), dimsOf(grad.getDy()), attrs)});
-  auto grad = cast<fin::AvgPool2dGradOp>(op);
-  return stepOf(AvgPoolGradCall{PoolGradPlan::avg(dtypeOf(grad.getDy()), dimsOf(grad.getDy()), dimsOf(op->getResult(0)), attrs)});
+  Value first = op->getOperand(0), second = op->getNumOperands() > 1 ? op->getOperand(1) : first;
+  DType dtype = dtypeOf(first);
+  if (auto check = dyn_cast<fin::AssertOp>(op)) return stepOf(AssertCall{typeOf(first).getNumElements(), check.getMessage().str()});
+  if (isa<fin::MaxPool2dGradOp>(op)) return stepOf(MaxPoolGradCall{PoolGradPlan::max(dtype, dimsOf(first), dimsOf(second), attrs)});
+  if (isa<fin::AvgPool2dGradOp>(op))
+    return stepOf(AvgPoolGradCall{PoolGradPlan::avg(dtype, dimsOf(first), dimsOf(op->getResult(0)), attrs)});
+  if (isa<fin::ArgmaxOp>(op)) return stepOf(ArgmaxCall{ArgmaxPlan(dtype, dimsOf(first), attrs.integer())});
+  if (isa<fin::SliceUpdateOp>(op))
+    return stepOf(SliceUpdateCall(dtype, dimsOf(first), dimsOf(second), attrs.list()));
+  int64_t numIndices = typeOf(second).getNumElements();
+  return stepOf(ScatterAddCall{ScatterAddPlan(dtype, dimsOf(first), dtypeOf(second), numIndices, attrs.integer())});
 }
 
 } // namespace tinyfin::cpu

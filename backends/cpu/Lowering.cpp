@@ -43,7 +43,10 @@ private:
     if (!options.libraries) return isa<fin::AssertOp>(op);
     return isPlanned(op) || (isContraction(op) && !prefersGenerated(op));
   }
-  StatusOr<CallStep> callOf(Operation *op) const { return isContraction(op) ? contractionStep(op) : plannedStep(op); }
+  StatusOr<CallStep> callOf(Operation *op) const {
+    if (isContraction(op)) return contractionStep(op);
+    return plannedStep(op);
+  }
 
   func::FuncOp main;
   const CompileOptions &options;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernel of argmax: the first largest element along an axis; the first NaN, if there is one.
+#include "runtime/kernels/Argmax.h"
 #include "runtime/kernels/Kernels.h"
 #include "runtime/kernels/ReductionPlan.h"
 #include "runtime/kernels/StridedCopy.h"
@@ -47,36 +48,43 @@ void argmaxOfColumns(const T *__restrict x, int64_t count, int64_t stride, int64
   }
 }
 
-template <class T> void argmax(const KernelArgs &args, size_t axis) {
-  const TensorArg &x = args.inputs[0], &out = args.outputs[0];
-  const int64_t extent = x.dims[axis], inner = strideOf(x.dims, axis);
-  const int64_t outer = out.numElements() / inner;
+template <class T> void argmax(const void *x, int64_t *out, const ArgmaxShape &shape, ThreadPool &pool) {
+  const auto [outer, extent, inner] = shape;
   const int64_t blocks = inner == 1 ? 1 : (inner + kColumns - 1) / kColumns;
-  auto body = [&](int64_t begin, int64_t end) {
+  auto body = [&, extent = extent, inner = inner](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t o = unit / blocks, from = unit % blocks * kColumns, size = std::min(kColumns, inner - from);
-      const T *at = x.as<const T>() + o * extent * inner + from;
+      const T *at = static_cast<const T *>(x) + o * extent * inner + from;
       int64_t best[kColumns];
       if (inner == 1)
         best[0] = argmaxOfRow(at, extent);
       else
         argmaxOfColumns(at, extent, inner, size, best);
-      std::copy_n(best, size, out.as<int64_t>() + o * inner + from);
+      std::copy_n(best, size, out + o * inner + from);
     }
   };
   if (outer * extent * inner <= kSerialElements) return body(0, outer * blocks);
-  args.pool.parallelFor(outer * blocks, std::max<int64_t>(1, kElementGrain / (extent * std::min(inner, kColumns))),
-                        body);
+  pool.parallelFor(outer * blocks, std::max<int64_t>(1, kElementGrain / (extent * std::min(inner, kColumns))), body);
 }
 
 } // namespace
 
+ArgmaxPlan::ArgmaxPlan(DType dtype, std::span<const int64_t> dims, int64_t axis) {
+  for (int64_t i = 0; i < axis; ++i) shape.outer *= dims[i];
+  shape.extent = dims[axis];
+  shape.inner = strideOf(dims, axis);
+  visitNumber(dtype, [&](auto tag) { return loop = argmax<ElementOf<decltype(tag)>>, 0; });
+}
+
+Status ArgmaxPlan::execute(const void *x, int64_t *out, ThreadPool &pool) const {
+  if (shape.outer * shape.inner != 0) loop(x, out, shape, pool);
+  return Status::ok();
+}
+
 Status Kernel<"fin.argmax">::run(const KernelArgs &args) {
   AttrReader attrs = args.attrs;
-  const size_t axis = static_cast<size_t>(attrs.integer());
-  if (args.outputs[0].numElements() == 0) return Status::ok();
-  visitNumber(args.inputs[0].dtype, [&](auto tag) { return argmax<ElementOf<decltype(tag)>>(args, axis), 0; });
-  return Status::ok();
+  const TensorArg &x = args.inputs[0];
+  return ArgmaxPlan(x.dtype, x.dims, attrs.integer()).execute(x.data, args.outputs[0].as<int64_t>(), args.pool);
 }
 
 } // namespace tinyfin

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels that place elements by run-time indices: slice, slice_update, gather, scatter_add. Every index is checked
 // before the first write.
+#include "runtime/kernels/Index.h"
 #include "runtime/kernels/Kernels.h"
 #include "runtime/kernels/RowLoops.h"
 #include "runtime/kernels/StridedCopy.h"
@@ -36,20 +37,13 @@ char *elementAt(const TensorArg &tensor, int64_t index) {
 
 bool isEmpty(const TensorArg &tensor) { return tensor.numElements() == 0; }
 
-/// Rows of a tensor along one axis: x[outer, extent, inner].
-struct AxisView {
-  int64_t outer = 1, extent, inner;
-  AxisView(std::span<const int64_t> dims, size_t axis) : extent(dims[axis]), inner(strideOf(dims, axis)) {
-    for (size_t i = 0; i < axis; ++i) outer *= dims[i];
-  }
-};
-
 struct IndexList {
   const void *items;
   bool wide;
   int64_t count;
+  IndexList(const void *items, bool wide, int64_t count) : items(items), wide(wide), count(count) {}
   explicit IndexList(const TensorArg &tensor)
-      : items(tensor.data), wide(tensor.dtype == DType::I64), count(tensor.numElements()) {}
+      : IndexList(tensor.data, tensor.dtype == DType::I64, tensor.numElements()) {}
   int64_t operator[](int64_t i) const {
     return wide ? static_cast<const int64_t *>(items)[i] : static_cast<const int32_t *>(items)[i];
   }
@@ -98,9 +92,10 @@ template <class T> void addRow(T *__restrict to, const T *__restrict from, int64
 }
 
 // A thread owns a range of columns of one outer index and walks all updates, so that repeated indices add in order.
-template <class T> void scatterAdd(const KernelArgs &args, const AxisView &view, const IndexList &indices) {
-  const T *updates = args.inputs[2].as<const T>();
-  T *out = args.outputs[0].as<T>();
+template <class T>
+void scatterAdd(const AxisView &view, const IndexList &indices, const void *given, void *result, ThreadPool &pool) {
+  const T *updates = static_cast<const T *>(given);
+  T *out = static_cast<T *>(result);
   constexpr int64_t width = 64;
   const int64_t parts = (view.inner + width - 1) / width;
   auto body = [&](int64_t begin, int64_t end) {
@@ -116,7 +111,7 @@ template <class T> void scatterAdd(const KernelArgs &args, const AxisView &view,
   const int64_t work = view.outer * view.inner * indices.count;
   if (work <= kSerialElements) return body(0, view.outer * parts);
   const int64_t perPart = std::max<int64_t>(1, std::min(width, view.inner) * indices.count);
-  args.pool.parallelFor(view.outer * parts, std::max<int64_t>(1, kElementGrain / perPart), body);
+  pool.parallelFor(view.outer * parts, std::max<int64_t>(1, kElementGrain / perPart), body);
 }
 
 } // namespace
@@ -135,20 +130,32 @@ Status Kernel<"fin.slice">::run(const KernelArgs &args) {
   return copy.run(args.pool);
 }
 
+SliceUpdatePlan::SliceUpdatePlan(DType dtype, std::span<const int64_t> x, std::span<const int64_t> update,
+                                 std::span<const int64_t> steps)
+    : dims(x), sizes(update), steps(steps), base(nullptr, nullptr, dtype), copy(nullptr, nullptr, dtype),
+      elementBytes(sizeOf(dtype)) {
+  int64_t count = 1;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    count *= dims[i];
+    isEmpty |= sizes[i] == 0;
+    copy.axis(sizes[i], steps[i] * strideOf(dims, i), strideOf(sizes, i));
+  }
+  base.axis(count, 1, 1);
+}
+
+Status SliceUpdatePlan::execute(const void *x, const void *update, const int64_t *starts, void *out,
+                                ThreadPool &pool) const {
+  TINYFIN_RETURN_IF_ERROR(checkStarts(dims, starts, sizes, steps));
+  if (out != x) TINYFIN_RETURN_IF_ERROR(base.placedAt(out, x).run(pool));
+  if (isEmpty) return Status::ok();
+  return copy.placedAt(static_cast<char *>(out) + startOffset(dims, starts) * elementBytes, update).run(pool);
+}
+
 Status Kernel<"fin.slice_update">::run(const KernelArgs &args) {
   AttrReader attrs = args.attrs;
-  std::span<const int64_t> steps = attrs.list();
-  const TensorArg &x = args.inputs[0], &update = args.inputs[1], &out = args.outputs[0];
-  const int64_t *starts = args.inputs[2].as<const int64_t>();
-  TINYFIN_RETURN_IF_ERROR(checkStarts(x.dims, starts, update.dims, steps));
-  StridedCopy base(out.data, x.data, out.dtype);
-  base.axis(out.numElements(), 1, 1);
-  TINYFIN_RETURN_IF_ERROR(base.run(args.pool));
-  if (isEmpty(update)) return Status::ok();
-  StridedCopy copy(elementAt(out, startOffset(out.dims, starts)), update.data, out.dtype);
-  for (size_t i = 0; i < update.dims.size(); ++i)
-    copy.axis(update.dims[i], steps[i] * strideOf(out.dims, i), strideOf(update.dims, i));
-  return copy.run(args.pool);
+  const TensorArg &x = args.inputs[0], &update = args.inputs[1];
+  return SliceUpdatePlan(x.dtype, x.dims, update.dims, attrs.list())
+      .execute(x.data, update.data, args.inputs[2].as<const int64_t>(), args.outputs[0].data, args.pool);
 }
 
 Status Kernel<"fin.gather">::run(const KernelArgs &args) {
@@ -164,19 +171,33 @@ Status Kernel<"fin.gather">::run(const KernelArgs &args) {
   return Status::ok();
 }
 
+ScatterAddPlan::ScatterAddPlan(DType dtype, std::span<const int64_t> dims, DType indexType, int64_t numIndices,
+                               int64_t axis)
+    : view(dims, static_cast<size_t>(axis)), axis(axis), numIndices(numIndices), isWide(indexType == DType::I64),
+      base(nullptr, nullptr, dtype) {
+  base.axis(view.outer * view.extent * view.inner, 1, 1);
+  visitNumber(dtype, [&](auto tag) {
+    using T = ElementOf<decltype(tag)>;
+    loop = [](const AxisView &view, const void *items, bool wide, int64_t count, const void *updates, void *out,
+              ThreadPool &pool) { scatterAdd<T>(view, IndexList(items, wide, count), updates, out, pool); };
+    return 0;
+  });
+}
+
+Status ScatterAddPlan::execute(const void *x, const void *indices, const void *updates, void *out,
+                               ThreadPool &pool) const {
+  const bool hasUpdates = view.outer * view.inner * numIndices != 0;
+  if (hasUpdates) TINYFIN_RETURN_IF_ERROR(checkIndices(IndexList(indices, isWide, numIndices), axis, view.extent));
+  if (out != x) TINYFIN_RETURN_IF_ERROR(base.placedAt(out, x).run(pool));
+  if (hasUpdates) loop(view, indices, isWide, numIndices, updates, out, pool);
+  return Status::ok();
+}
+
 Status Kernel<"fin.scatter_add">::run(const KernelArgs &args) {
   AttrReader attrs = args.attrs;
-  const int64_t axis = attrs.integer();
-  const TensorArg &out = args.outputs[0];
-  const AxisView view(out.dims, static_cast<size_t>(axis));
-  const IndexList indices(args.inputs[1]);
-  if (!isEmpty(args.inputs[2])) TINYFIN_RETURN_IF_ERROR(checkIndices(indices, axis, view.extent));
-  StridedCopy base(out.data, args.inputs[0].data, out.dtype);
-  base.axis(out.numElements(), 1, 1);
-  TINYFIN_RETURN_IF_ERROR(base.run(args.pool));
-  if (isEmpty(args.inputs[2])) return Status::ok();
-  visitNumber(out.dtype, [&](auto tag) { return scatterAdd<ElementOf<decltype(tag)>>(args, view, indices), 0; });
-  return Status::ok();
+  const TensorArg &x = args.inputs[0], &indices = args.inputs[1];
+  return ScatterAddPlan(x.dtype, x.dims, indices.dtype, indices.numElements(), attrs.integer())
+      .execute(x.data, indices.data, args.inputs[2].data, args.outputs[0].data, args.pool);
 }
 
 } // namespace tinyfin

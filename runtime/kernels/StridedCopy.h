@@ -13,6 +13,13 @@ public:
   /// Strides in elements; a source stride of 0 repeats.
   void axis(int64_t extent, int64_t toStride, int64_t fromStride);
   Status run(ThreadPool &pool);
+  /// The same copy between other places.
+  StridedCopy placedAt(void *newTo, const void *newFrom) const {
+    StridedCopy moved = *this;
+    moved.to = newTo;
+    moved.from = newFrom;
+    return moved;
+  }
 
 private:
   template <class T> void copy(ThreadPool &pool) const;
