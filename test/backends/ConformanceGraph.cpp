@@ -5,9 +5,7 @@
 
 namespace tinyfin::conformance {
 
-static const std::vector<Exclusion> exclusions = {
-    {"cpu", "code of fin.cross_entropy", "decomposed: the assert in it fails as InvalidArgument, the kernel as OutOfRange"},
-};
+static const std::vector<Exclusion> exclusions = {};
 
 const char *exclusionOf(llvm::StringRef backend, llvm::StringRef name) {
   for (const Exclusion &exclusion : exclusions)
