@@ -39,7 +39,6 @@ public:
     while (at < whole.size()) whole[at] == fin::kInput ? copyInput() : copyOp();
   }
   uint32_t placeOf(uint32_t old) const { return old < firstSlot ? uses.find(old)->second : renumbered[old - firstSlot]; }
-  bool knows(uint32_t old) const { return old >= firstSlot || uses.contains(old); }
 
   llvm::MapVector<uint32_t, uint32_t> uses; // slots from before the mark, and their place as inputs
   llvm::SmallVector<std::pair<uint32_t, uint32_t>> laterInputs; // old slot, new slot of inputs behind the mark
@@ -103,7 +102,6 @@ std::unique_ptr<BackwardProgram> BackwardProgram::record(Capture &capture, llvm:
     if (!wantsGradient(result)) continue;
     program->roots.push_back(static_cast<uint32_t>(i));
     roots.push_back(result->read());
-    program->rootSpecs.push_back(roots.back().spec());
     cotangents.push_back({ValueRef(new Value(roots.back().spec(), ValueState::Placeholder)), {}});
     recorder.slotOf(*cotangents.back().value);
   }

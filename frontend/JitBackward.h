@@ -53,7 +53,6 @@ private:
   std::vector<Input> inputs;
   llvm::SmallVector<uint32_t> outputs;
   std::vector<int32_t> outputAt;
-  std::vector<TensorSpec> rootSpecs;
   std::shared_ptr<CacheEntry> entry;
 };
 

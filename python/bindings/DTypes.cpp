@@ -40,6 +40,8 @@ void addDTypes(py::module_ &module) {
       .def_property_readonly("name", [](const PyDType &dtype) { return nameOf(dtype.code); })
       .def_property_readonly("itemsize", [](const PyDType &dtype) { return sizeOf(dtype.code); })
       .def_property_readonly("is_floating_point", [](const PyDType &dtype) { return isFloat(dtype.code); });
+  module.def("promote_types", [](py::handle a, py::handle b) { return objectOfDType(promoteTypes(dtypeOfObject(a), dtypeOfObject(b))); },
+             py::arg("type1"), py::arg("type2"), "The dtype that holds values of both, by PyTorch's rule (no values are looked at).");
   for (int i = 0; i < kNumDTypes; ++i) {
     objects()[i] = py::cast(PyDType{static_cast<DType>(i)});
     module.attr(attributeName(static_cast<DType>(i))) = objects()[i];

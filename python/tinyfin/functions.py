@@ -3,7 +3,7 @@
 import builtins
 
 from . import _core
-from ._core import Tensor, cat, stack, where
+from ._core import Tensor, cat, promote_types, stack, where
 
 METHODS = """abs add amax amin argmax clamp clone cos detach div eq erf exp expand flatten ge gt le log log_softmax
 logical_and logical_not logical_or logical_xor lt matmul max maximum mean min minimum mul ne neg numel permute pow
@@ -12,29 +12,6 @@ for _name in METHODS:
     globals()[_name] = getattr(Tensor, _name)
 
 __all__ = [*METHODS, "cat", "concat", "stack", "where", "promote_types", "allclose", "eye", "linspace"]
-
-# PyTorch's lattice, as ranks within a category; bool < integers < floats.
-_FLOATS = [_core.float16, _core.bfloat16, _core.float32, _core.float64]
-_INTEGERS = [_core.int8, _core.int32, _core.int64]
-
-
-def promote_types(a, b):
-    """The dtype that holds values of both, by PyTorch's rule (no values are looked at)."""
-    if a == b:
-        return a
-    for dtype, other in ((a, b), (b, a)):
-        if dtype == _core.bool_:
-            return other
-        if dtype in _FLOATS and other not in _FLOATS:
-            return dtype
-    if a in _FLOATS:
-        halves = {_core.float16, _core.bfloat16}
-        return _core.float32 if {a, b} == halves else _FLOATS[builtins.max(_FLOATS.index(a), _FLOATS.index(b))]
-    if _core.uint8 in (a, b):
-        other = b if a == _core.uint8 else a
-        return {_core.int8: _core.int32}.get(other, other)
-    return _INTEGERS[builtins.max(_INTEGERS.index(a), _INTEGERS.index(b))]
-
 
 concat = cat
 

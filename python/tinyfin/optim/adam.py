@@ -20,13 +20,6 @@ class Adam(Optimizer):
         names = ("exp_avg", "exp_avg_sq") + (("max_exp_avg_sq",) if group["amsgrad"] else ())
         return {name: _core.zeros_like(p) for name in names}
 
-    def update(self, group, step, params):
-        scalars = {}
-        for p in params:
-            if p.dtype not in scalars:
-                scalars[p.dtype] = self._scalars(group, step, p.dtype)
-            self._update_one(group, p, *scalars[p.dtype])
-
     def _scalars(self, group, step, dtype):
         """The 0-d factors of one step, computed in float64 and once for all parameters of a dtype."""
         lr, (beta1, beta2) = group.tensor("lr"), group.tensor("betas")

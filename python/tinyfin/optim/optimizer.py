@@ -51,8 +51,15 @@ class Optimizer:
         raise NotImplementedError
 
     def update(self, group, step, params):
-        """Updates params, which have a gradient and share the step count `step` (already advanced)."""
-        raise NotImplementedError
+        """Updates params, which have a gradient and share the step count `step` (already advanced).
+
+        A subclass gives `_scalars(group, step, dtype)`, what all parameters of a dtype share, and
+        `_update_one(group, p, *scalars)`."""
+        scalars = {}
+        for p in params:
+            if p.dtype not in scalars:
+                scalars[p.dtype] = self._scalars(group, step, p.dtype)
+            self._update_one(group, p, *scalars[p.dtype])
 
     def zero_grad(self, set_to_none=True):
         for group in self.param_groups:

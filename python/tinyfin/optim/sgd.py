@@ -20,13 +20,6 @@ class SGD(Optimizer):
     def init_state(self, p, group):
         return {"momentum_buffer": _core.zeros_like(p)} if group["momentum"] else {}
 
-    def update(self, group, step, params):
-        scalars = {}
-        for p in params:
-            if p.dtype not in scalars:
-                scalars[p.dtype] = self._scalars(group, step, p.dtype)
-            self._update_one(group, p, *scalars[p.dtype])
-
     def _scalars(self, group, step, dtype):
         """(lr, momentum, weight decay, share of the gradient that enters the velocity) as 0-d tensors of dtype, or None."""
         share = None
