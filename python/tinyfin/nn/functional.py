@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions of neural networks, with PyTorch's names. Activations are NCHW, convolution weights OIHW."""
+import math
+
 from .. import _core
-from .._core import Tensor, ops
+from .._core import Tensor, ops, where
 from ..modes import no_grad
 
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
@@ -91,6 +93,36 @@ def dropout(x, p=0.5, training=True):
     if not training or p == 0:
         return x
     return x * 0 if p == 1 else ops.dropout(x, float(p))
+
+
+def attention_weights(scores, mask=None, is_causal=False):
+    """Softmax of scores [..., queries, keys] over the keys that take part; zeros where none does.
+
+    `mask` broadcasts with the scores: bool (True takes part) or numbers that are added. A causal query sees no key behind it."""
+    if is_causal:
+        queries, keys = _core.arange(scores.shape[-2]).unsqueeze(1), _core.arange(scores.shape[-1])
+        scores = where(keys <= queries, scores, -math.inf)
+    if mask is None:
+        return softmax(scores, -1)
+    scores = where(mask, scores, -math.inf) if mask.dtype == _core.bool_ else scores + mask.to(scores.dtype)
+    top = scores.detach().amax(-1, keepdim=True)
+    powers = (scores - where(top == -math.inf, 0.0, top)).exp()
+    total = powers.sum(-1, keepdim=True)
+    return powers / where(total == 0, 1.0, total)
+
+
+def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
+    """softmax(query @ key.T * scale + mask) @ value of query [..., Sq, D], key [..., Sk, D] and value [..., Sk, Dv].
+
+    `attn_mask` broadcasts with [..., Sq, Sk]: bool (True takes part) or numbers that are added. A query all of whose keys are masked
+    gets zeros. `is_causal` lets query i see the keys up to i. `scale` is 1 / sqrt(D) unless given. Weights are dropped with probability
+    `dropout_p`, also in evaluation, as in PyTorch."""
+    if is_causal and attn_mask is not None:
+        raise ValueError("scaled_dot_product_attention: found attn_mask and is_causal=True, wanted one of them")
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = ops.matmul(query * scale, key, False, True)
+    weights = dropout(attention_weights(scores, attn_mask, is_causal), dropout_p)
+    return ops.matmul(weights, value, False, False)
 
 
 def cross_entropy(logits, target, reduction="mean", label_smoothing=0.0):
