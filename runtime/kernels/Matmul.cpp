@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // fin.matmul: cuts C into tiles, chunks fixed by the shape, and runs each by the own product or oneDNN (large bf16).
+#include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/FirstError.h"
 #include "runtime/kernels/Kernels.h"
 #include "runtime/kernels/MatmulGemm.h"
-#include "runtime/kernels/OneDnn.h"
 #include "runtime/kernels/OneDnnMatmul.h"
+#include "runtime/kernels/Scratch.h"
 
 namespace tinyfin {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr int64_t kChunkWork = 1 << 18;        // multiply-adds worth handing to a thread (about 4 us of f32)
 constexpr int64_t kLibraryWork = 96 * 96 * 96; // from here on oneDNN's bf16 product is worth its call
 constexpr int64_t kLibraryChunkWork = 1 << 22; // and this its chunks: AMX is an order faster
+constexpr int64_t kBlockRows = 112, kBlockCols = 512; // of what a consumer is handed, at most
 constexpr int64_t kEnoughChunks = 8, kMaxChunks = 64;
 constexpr int64_t kLargeChunkWork = 1 << 26; // beyond kEnoughChunks, larger tiles repack less
 
@@ -76,7 +78,7 @@ int64_t MatmulSpec::batches() const {
 }
 
 struct MatmulPlan::Tile {
-  int64_t row, rows, col, cols;
+  int64_t batch, row, rows, col, cols;
   int64_t lhs, rhs, result; // elements from the operands' starts
 };
 
@@ -88,7 +90,8 @@ MatmulPlan::Tile MatmulPlan::tileAt(int64_t index) const {
     lhs += rest % spec.batch[i] * spec.lhsStride[i];
     rhs += rest % spec.batch[i] * spec.rhsStride[i];
   }
-  return {row,
+  return {batch,
+          row,
           std::min(tileRows, spec.m - row),
           col,
           std::min(tileCols, spec.n - col),
@@ -155,6 +158,26 @@ void MatmulPlan::runOwn(const Tile &tile, const void *lhs, const void *rhs, void
   gemm::multiply(spec.dtype, block);
 }
 
+/// In blocks that stay in the cache until the consumer has read them.
+void MatmulPlan::runConsumer(const Tile &tile, const void *lhs, const void *rhs, const TileConsumer &consumer) const {
+  size_t size = sizeOf(spec.dtype), wide = spec.dtype == DType::F64 ? 8 : 4;
+  auto at = [&](const void *base, int64_t index) { return static_cast<const char *>(base) + index * size; };
+  int64_t aRow = spec.transposeLhs ? 1 : spec.k, aCol = spec.transposeLhs ? spec.m : 1;
+  int64_t bRow = spec.transposeRhs ? 1 : spec.n, bCol = spec.transposeRhs ? spec.k : 1;
+  void *args[kMaxConsumerArgs];
+  std::copy_n(consumer.args, consumer.numArgs, args);
+  for (int64_t row = 0; row < tile.rows; row += kBlockRows)
+    for (int64_t col = 0; col < tile.cols; col += kBlockCols) {
+      int64_t rows = std::min(kBlockRows, tile.rows - row), cols = std::min(kBlockCols, tile.cols - col);
+      args[0] = scratchBytes(ScratchUse::GemmC, rows * cols * wide);
+      gemm::multiply(spec.dtype, {.m = rows, .n = cols, .k = spec.k, .a = at(lhs, tile.lhs + row * aRow), .aRow = aRow,
+                                  .aCol = aCol, .b = at(rhs, tile.rhs + col * bCol), .bRow = bRow, .bCol = bCol,
+                                  .c = args[0], .ldc = cols, .wide = true});
+      int64_t range[] = {cols, tile.col + col, tile.col + col + cols}, first = tile.batch * spec.m + tile.row + row;
+      consumer.function(args, range, first, first + rows);
+    }
+}
+
 Status MatmulPlan::runLibrary(const Tile &tile, const void *lhs, const void *rhs, void *result,
                               const void *bias) const {
   size_t size = sizeOf(spec.dtype);
@@ -178,6 +201,16 @@ Status MatmulPlan::execute(const void *lhs, const void *rhs, void *result, Threa
     for (int64_t i = begin; i < end; ++i) error.note(runLibrary(tileAt(i), lhs, rhs, result, bias));
   });
   return error.take();
+}
+
+Status MatmulPlan::execute(const void *lhs, const void *rhs, ThreadPool &pool, const TileConsumer &consumer) const {
+  if (consumer.numArgs < 1 || consumer.numArgs > kMaxConsumerArgs)
+    return Status::error(StatusCode::InvalidArgument, "matmul: a consumer of " + std::to_string(consumer.numArgs) +
+                                                          " arguments, wanted 1 to " + std::to_string(kMaxConsumerArgs));
+  pool.parallelFor(tiles, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) runConsumer(tileAt(i), lhs, rhs, consumer);
+  });
+  return Status::ok();
 }
 
 Status Kernel<"fin.matmul">::run(const KernelArgs &args) {

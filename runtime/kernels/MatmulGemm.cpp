@@ -93,8 +93,8 @@ void packPanel(Acc *to, int64_t width, int64_t used, int64_t depth, const T *fro
 }
 
 /// One tile whose columns or type do not fit C: computed into scratch, then stored element by element.
-template <class Acc, class T>
-void storeThroughScratch(TileFn<Acc> tile, const TileInputs<Acc> &in, int64_t rows, int64_t cols, T *c, int64_t ldc,
+template <class Acc, class T, class R>
+void storeThroughScratch(TileFn<Acc> tile, const TileInputs<Acc> &in, int64_t rows, int64_t cols, R *c, int64_t ldc,
                          const T *bias, const TileStore<Acc> &finish) {
   constexpr int width = kTileCols<Acc>;
   alignas(64) Acc sums[kTileRows * width];
@@ -103,9 +103,9 @@ void storeThroughScratch(TileFn<Acc> tile, const TileInputs<Acc> &in, int64_t ro
     for (int64_t j = 0; j < cols; ++j) {
       Acc value = sums[i * width + j];
       if (bias) value += load<T>(bias[j]);
-      if (finish.accumulate) value += load<T>(c[i * ldc + j]);
+      if (finish.accumulate) value += load<R>(c[i * ldc + j]);
       if (finish.relu) value = value < 0 ? Acc(0) : value;
-      c[i * ldc + j] = store<T>(value);
+      c[i * ldc + j] = store<R>(value);
     }
 }
 
@@ -116,11 +116,12 @@ struct RowPanels {
   int64_t begin(int64_t panel) const { return m * panel / count; }
 };
 
-template <class Acc, class T> class BlockProduct {
+/// Operands of type T, accumulated in Acc, stored as R.
+template <class Acc, class T, class R> class BlockProduct {
 public:
   explicit BlockProduct(const Block &block) : block(block) {
     // Storage narrower than the accumulator must not be rounded between blocks of k.
-    depth = std::is_same_v<Acc, T> ? std::min(kDepth, block.k) : block.k;
+    depth = std::is_same_v<Acc, R> ? std::min(kDepth, block.k) : block.k;
     panels = (block.n + width - 1) / width;
     packedB = scratch<Acc>(ScratchUse::GemmB, panels * width * depth);
     packedA = scratch<Acc>(ScratchUse::GemmA, kTileRows * depth);
@@ -170,18 +171,19 @@ private:
     int64_t column = panel * width, cols = std::min(width, block.n - column);
     bool last = k0 + count == block.k;
     TileFn<Acc> tile = tileFor<Acc>(rows, cols <= kLanes<Acc> ? 1 : 2);
-    T *c = static_cast<T *>(block.c) + row * block.ldc + column;
+    R *c = static_cast<R *>(block.c) + row * block.ldc + column;
     const T *bias = last && block.bias ? static_cast<const T *>(block.bias) + column : nullptr;
     TileStore<Acc> finish{nullptr, last && block.relu, block.accumulate || k0 > 0};
     in.b = packedB + panel * width * count;
-    if constexpr (std::is_same_v<Acc, T>) {
-      if (cols == width) {
-        if (readsBInPlace()) in.b = static_cast<const T *>(block.b) + k0 * block.bRow + column, in.bRow = block.bRow;
-        finish.bias = bias;
+    if constexpr (std::is_same_v<Acc, T>)
+      if (cols == width && readsBInPlace())
+        in.b = static_cast<const T *>(block.b) + k0 * block.bRow + column, in.bRow = block.bRow;
+    if constexpr (std::is_same_v<Acc, R>)
+      if (cols == width && (!bias || std::is_same_v<Acc, T>)) {
+        finish.bias = reinterpret_cast<const Acc *>(bias);
         return tile(in, c, block.ldc, finish);
       }
-    }
-    storeThroughScratch<Acc, T>(tile, in, rows, cols, c, block.ldc, bias, finish);
+    storeThroughScratch<Acc, T, R>(tile, in, rows, cols, c, block.ldc, bias, finish);
   }
 
   const Block &block;
@@ -190,22 +192,29 @@ private:
 };
 
 /// With k = 0 the product is zero: only the epilogue remains.
-template <class Acc, class T> void storeEmptyProduct(const Block &block) {
+template <class Acc, class T, class R> void storeEmptyProduct(const Block &block) {
   const T *bias = static_cast<const T *>(block.bias);
   for (int64_t i = 0; i < block.m; ++i) {
-    T *row = static_cast<T *>(block.c) + i * block.ldc;
+    R *row = static_cast<R *>(block.c) + i * block.ldc;
     for (int64_t j = 0; j < block.n; ++j) {
       Acc value = bias ? load<T>(bias[j]) : Acc(0);
-      if (block.accumulate) value += load<T>(row[j]);
-      row[j] = store<T>(block.relu && value < 0 ? Acc(0) : value);
+      if (block.accumulate) value += load<R>(row[j]);
+      row[j] = store<R>(block.relu && value < 0 ? Acc(0) : value);
     }
   }
 }
 
-template <class Acc, class T> void multiplyAs(const Block &block) {
+template <class Acc, class T, class R> void multiplyInto(const Block &block) {
   if (block.m == 0 || block.n == 0) return;
-  if (block.k == 0) return storeEmptyProduct<Acc, T>(block);
-  BlockProduct<Acc, T>(block).run();
+  if (block.k == 0) return storeEmptyProduct<Acc, T, R>(block);
+  BlockProduct<Acc, T, R>(block).run();
+}
+
+template <class Acc, class T> void multiplyAs(const Block &block) {
+  if (block.wide)
+    multiplyInto<Acc, T, Acc>(block);
+  else
+    multiplyInto<Acc, T, T>(block);
 }
 
 } // namespace

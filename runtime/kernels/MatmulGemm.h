@@ -8,7 +8,7 @@
 namespace tinyfin::gemm {
 
 /// C[m, n] (row stride ldc) = A * B, where A(i, p) = a[i * aRow + p * aCol] and B(p, j) = b[p * bRow + j * bCol].
-/// One of each pair of strides is 1. Strides count elements; all operands have the block's dtype.
+/// One of each pair of strides is 1. Strides count elements; all operands have the block's dtype (but see `wide`).
 struct Block {
   int64_t m, n, k;
   const void *a;
@@ -20,6 +20,7 @@ struct Block {
   const void *bias = nullptr; // over the columns, or null
   bool relu = false;
   bool accumulate = false; // adds to what C holds
+  bool wide = false;       // C has the accumulator's type: f32 for bf16 and f16
 };
 
 /// Float dtypes only; f32, bf16 and f16 accumulate in f32, f64 in f64.

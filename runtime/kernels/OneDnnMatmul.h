@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One oneDNN matmul of strided row-major blocks.
 #pragma once
-#include "runtime/kernels/OneDnn.h"
+#include "runtime/kernels/Matmul.h"
 #include <cstdint>
 #include <memory>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // fin.matmul and MatmulPlan against sums in f64.
 #include "TestTensor.h"
-#include "runtime/kernels/OneDnn.h"
+#include "runtime/kernels/Matmul.h"
+#include <atomic>
 
 namespace tinyfin::test {
 namespace {
@@ -139,6 +140,70 @@ TEST(MatmulPlan, ReluKeepsNaN) {
   ASSERT_TRUE(
       MatmulPlan::create(spec.value())->execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool).isOk());
   expectNear(result, std::vector<double>(16 * 33, std::nan("")));
+}
+
+/// A consumer that stores what it is handed, and counts: args are (block, result, visits).
+void storeBlock(void *const *args, const int64_t *tile, int64_t rowBegin, int64_t rowEnd) {
+  TestTensor &result = *static_cast<TestTensor *>(args[1]);
+  std::vector<std::atomic<int>> &visits = *static_cast<std::vector<std::atomic<int>> *>(args[2]);
+  for (int64_t row = rowBegin; row < rowEnd; ++row)
+    for (int64_t col = tile[1]; col < tile[2]; ++col) {
+      int64_t from = (row - rowBegin) * tile[0] + col - tile[1], to = row * result.dims.back() + col;
+      ++visits[to];
+      if (result.dtype == DType::F64)
+        result.arg().as<double>()[to] = static_cast<const double *>(args[0])[from];
+      else
+        result.arg().as<float>()[to] = static_cast<const float *>(args[0])[from];
+    }
+}
+
+void checkConsumer(const Case &c, DType dtype) {
+  SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << testing::PrintToString(c.lhs) << " "
+                                  << testing::PrintToString(c.rhs) << " transposed " << c.transposeLhs
+                                  << c.transposeRhs);
+  TestTensor lhs = TestTensor::random(dtype, c.lhs, 1), rhs = TestTensor::random(dtype, c.rhs, 2);
+  auto spec = MatmulSpec::from(dtype, c.lhs, c.rhs, c.transposeLhs, c.transposeRhs);
+  auto plan = MatmulPlan::create(spec.value());
+  ASSERT_TRUE(plan.isOk());
+  DType wide = dtype == DType::F64 ? DType::F64 : DType::F32;
+  TestTensor first(wide, c.result);
+  for (int threads : {1, 2, 4}) {
+    ThreadPool pool(threads);
+    TestTensor result(wide, c.result);
+    std::vector<std::atomic<int>> visits(result.count());
+    void *const args[] = {nullptr, &result, &visits};
+    ASSERT_TRUE(plan->execute(lhs.arg().data, rhs.arg().data, pool, {storeBlock, args, 3}).isOk());
+    for (std::atomic<int> &visit : visits) ASSERT_EQ(visit, 1);
+    if (threads == 1) expectNear(first = result, product(c, lhs, rhs));
+    EXPECT_EQ(result, first) << "the number of threads changed the result";
+  }
+  if (dtype != wide) return;
+  TestTensor stored(dtype, c.result);
+  ThreadPool pool(3);
+  ASSERT_TRUE(plan->execute(lhs.arg().data, rhs.arg().data, stored.arg().data, pool).isOk());
+  EXPECT_EQ(stored, first) << "a consumer sees other bits than are stored without one";
+}
+
+TEST(MatmulPlan, ConsumersGetEveryElementOnce) {
+  for (DType dtype : kFloatDTypes) {
+    for (int flags = 0; flags < 4; ++flags) {
+      bool left = flags & 1, right = flags & 2;
+      for (auto [m, n, k] : {std::array<int64_t, 3>{333, 411, 150}, {5, 1100, 64}, {300, 3, 40}, {1, 1, 1}})
+        checkConsumer({left ? Dims{k, m} : Dims{m, k}, right ? Dims{n, k} : Dims{k, n}, {m, n}, left, right}, dtype);
+    }
+    checkConsumer({{2, 3, 4, 5}, {2, 3, 5, 6}, {2, 3, 4, 6}}, dtype);
+    checkConsumer({{3, 150, 70}, {3, 70, 90}, {3, 150, 90}}, dtype);
+    checkConsumer({{7, 4, 5}, {5, 6}, {7, 4, 6}}, dtype);
+    checkConsumer({{3, 0}, {0, 4}, {3, 4}}, dtype);
+    checkConsumer({{0, 3}, {3, 4}, {0, 4}}, dtype);
+  }
+}
+
+TEST(MatmulPlan, TooManyConsumerArgumentsAreRefused) {
+  auto spec = MatmulSpec::from(DType::F32, Dims{4, 4}, Dims{4, 4}, false, false);
+  ThreadPool pool(1);
+  Status status = MatmulPlan::create(spec.value())->execute(nullptr, nullptr, pool, {storeBlock, nullptr, 34});
+  EXPECT_EQ(status.message(), "matmul: a consumer of 34 arguments, wanted 1 to 33");
 }
 
 } // namespace
