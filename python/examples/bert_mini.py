@@ -14,7 +14,6 @@ import numpy as np
 import tinyfin as fin
 from tinyfin import nn, optim
 from tinyfin.nn import functional as F
-from attention import scaled_dot_product_attention
 
 MASK = 103
 
@@ -44,7 +43,7 @@ class Layer(nn.Module):
     def attention(self, x, mask):
         batch, length, width = x.shape
         q, k, v = (f(x).reshape(batch, length, self.heads, width // self.heads).transpose(1, 2) for f in (self.query, self.key, self.value))
-        mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.project(mixed.transpose(1, 2).reshape(batch, length, width))
 
     def forward(self, x, mask=None):

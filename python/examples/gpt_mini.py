@@ -15,7 +15,6 @@ import numpy as np
 import tinyfin as fin
 from tinyfin import nn, optim
 from tinyfin.nn import functional as F
-from attention import scaled_dot_product_attention
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Block(nn.Module):
     def attention(self, x):
         batch, length, width = x.shape
         q, k, v = self.qkv(x).reshape(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.project(mixed.transpose(1, 2).reshape(batch, length, width))
 
     def forward(self, x):
