@@ -7,7 +7,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "passes/Pipelines.h"
 #include "runtime/Config.h"
-#include <chrono>
+#include "runtime/Log.h"
 
 using namespace mlir;
 
@@ -41,11 +41,12 @@ fin::PipelineSettings settingsNow() {
   return {config::disable(), config::dump(), config::foldLimitBytes()};
 }
 
-Status runPasses(ModuleOp module, Backend &backend) {
+Status runPasses(ModuleOp module, Backend &backend, CompileTimes &times) {
   fin::PipelineSettings settings = settingsNow();
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
   pm.enableVerifier(!settings.dumpFolder.empty()); // each phase checks its own contract
   fin::instrument(pm, settings);
+  fin::timePasses(pm, [&](StringRef pass, double milliseconds) { times.add(pass, milliseconds); });
   if (backend.wantsFusion()) {
     fin::buildOptimize(pm, settings);
     fin::buildSpecialize(pm, settings);
@@ -65,6 +66,37 @@ Location lineLocation(MLIRContext *context, llvm::StringRef line, int64_t origin
   unsigned at = 0;
   if (line.empty() || number.getAsInteger(10, at)) return place;
   return FusedLoc::get(context, {FileLineColLoc::get(context, file, at, 0), place});
+}
+
+/// The line of TINYFIN_LOG=compile.
+void logCompile(const Executable &compiled) {
+  if (!isLogOn(LogChannel::Compile)) return;
+  const ExecutableStats &stats = compiled.stats;
+  std::string text = std::string(compiled.backend()) + " executable in " + std::to_string(stats.compileMilliseconds) + " ms (" +
+                     stats.compileTimes.line() + "); " + std::to_string(stats.kernels) + " kernels";
+  if (stats.uniqueKernels)
+    text += ", generated " + std::to_string(stats.uniqueKernels) + " different and " + std::to_string(stats.newKernels) +
+            " new (all threads: " + stats.kernelTimes.line() + ")";
+  text += ", " + std::to_string(stats.interpretedOps) + " interpreted, arena " + std::to_string(stats.arenaBytes) + " bytes, code " +
+          std::to_string(stats.codeBytes) + " bytes";
+  logLine(LogChannel::Compile, text);
+}
+
+StatusOr<std::shared_ptr<Executable>> compileTimed(ModuleOp module, Backend &backend, const CompileOptions &options,
+                                                   CompileTimes::Clock::time_point start, CompileTimes times) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main || !llvm::hasSingleElement(main.getBody()))
+    return Status::error(StatusCode::InvalidArgument, "found no function @main of one block, wanted one");
+  TINYFIN_RETURN_IF_ERROR(runPasses(module, backend, times));
+  StatusOr<std::shared_ptr<Executable>> compiled = backend.compile(main, options);
+  if (!compiled.isOk()) return compiled;
+  ExecutableStats &stats = compiled.value()->stats;
+  times.add(stats.compileTimes);
+  stats.compileTimes = std::move(times);
+  stats.compileMilliseconds = CompileTimes::since(start);
+  stats.compileTimes.add("other", stats.compileMilliseconds - stats.compileTimes.total());
+  logCompile(*compiled.value());
+  return compiled;
 }
 
 size_t countOps(std::span<const int64_t> words) {
@@ -93,24 +125,20 @@ std::unique_ptr<MLIRContext> makeContext(Backend &backend) {
   return context;
 }
 
-Status lowerModule(ModuleOp module, Backend &backend) { return runPasses(module, backend); }
+Status lowerModule(ModuleOp module, Backend &backend) {
+  CompileTimes times;
+  return runPasses(module, backend, times);
+}
 
 StatusOr<std::shared_ptr<Executable>> compileModule(ModuleOp module, Backend &backend, const CompileOptions &options) {
-  auto start = std::chrono::steady_clock::now();
-  auto main = module.lookupSymbol<func::FuncOp>("main");
-  if (!main || !llvm::hasSingleElement(main.getBody()))
-    return Status::error(StatusCode::InvalidArgument, "found no function @main of one block, wanted one");
-  TINYFIN_RETURN_IF_ERROR(runPasses(module, backend));
-  StatusOr<std::shared_ptr<Executable>> compiled = backend.compile(main, options);
-  if (compiled.isOk())
-    compiled.value()->stats.compileMilliseconds =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  return compiled;
+  return compileTimed(module, backend, options, CompileTimes::Clock::now(), {});
 }
 
 StatusOr<std::shared_ptr<Executable>> compileTrace(std::span<const int64_t> words, llvm::ArrayRef<uint32_t> outputs,
                                                    Backend &backend, const CompileOptions &options,
                                                    llvm::ArrayRef<std::string> lines) {
+  auto start = CompileTimes::Clock::now();
+  CompileTimes times;
   size_t ops = countOps(words);
   ContextLoan context(backend, ops);
   SmallVector<Location> locations;
@@ -122,7 +150,8 @@ StatusOr<std::shared_ptr<Executable>> compileTrace(std::span<const int64_t> word
     module = fin::decodeTrace(*context.get(), words, outputs, locations);
     if (!module) return errors.status(StatusCode::InvalidArgument);
   }
-  return compileModule(*module, backend, options);
+  times.add("decode", CompileTimes::since(start));
+  return compileTimed(*module, backend, options, start, std::move(times));
 }
 
 } // namespace tinyfin

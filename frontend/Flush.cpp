@@ -57,7 +57,7 @@ std::span<const int64_t> keyPrefix() { return backend(), service().prefix; }
 Stats stats() { return service().stats; }
 std::vector<std::string> history() { return {service().history.begin(), service().history.end()}; }
 bool waitForCompiles(double seconds) {
-  return CompileQueue::process().waitIdle(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
+  return CompileQueue::process().drain(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
 }
 
 std::shared_ptr<CacheEntry> compiledNow(std::span<const int64_t> key, std::span<const int64_t> trace,

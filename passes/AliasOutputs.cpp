@@ -4,6 +4,7 @@
 //   2. the nearest pairs first: how many elementwise steps lie between the input and the output
 #include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/SetVector.h"
+#include "passes/Failures.h"
 #include "passes/Passes.h"
 #include "passes/Storage.h"
 
@@ -26,11 +27,9 @@ class Matcher {
 public:
   explicit Matcher(func::FuncOp function)
       : function(function), terminator(function.front().getTerminator()), storage(function) {
-    int at = 0;
-    for (Operation &op : function.front()) {
-      if (mayFail(&op)) lastFailure = at;
-      ++at;
-    }
+    SmallVector<Operation *> failures = findFailures(function.front());
+    if (failures.empty()) return;
+    for (Operation *op = failures.back(); op; op = op->getPrevNode()) ++lastFailure;
   }
 
   SmallVector<Pair> match() {

@@ -18,7 +18,7 @@ std::atomic<unsigned> nextDump{0};
 
 class Dump : public PassInstrumentation {
 public:
-  explicit Dump(std::string folder) : folder(std::move(folder)) { llvm::sys::fs::create_directories(this->folder); }
+  explicit Dump(std::string folder) : folder(std::move(folder)) {}
 
   void runAfterPass(Pass *pass, Operation *op) override { write(pass, op); }
   void runAfterPassFailed(Pass *pass, Operation *op) override { write(pass, op); }
@@ -28,16 +28,21 @@ private:
     StringRef stem = pass->getArgument();
     if (stem.empty()) return; // an adaptor that only holds other passes
     stem.consume_front("fin-");
-    std::string path;
-    llvm::raw_string_ostream(path) << folder << '/' << llvm::format("%03u-", nextDump++) << stem << ".mlir";
-    std::error_code error;
-    llvm::raw_fd_ostream file(path, error);
-    if (!error) op->print(file), file << '\n'; // a dump that cannot be written must not stop the program
+    writeDump(folder, (stem + ".mlir").str(), [&](llvm::raw_ostream &file) { op->print(file), file << '\n'; });
   }
   std::string folder;
 };
 
 } // namespace
+
+void writeDump(const std::string &folder, StringRef name, llvm::function_ref<void(llvm::raw_ostream &)> print) {
+  llvm::sys::fs::create_directories(folder);
+  std::string path;
+  llvm::raw_string_ostream(path) << folder << '/' << llvm::format("%03u-", nextDump++) << name;
+  std::error_code error;
+  llvm::raw_fd_ostream file(path, error);
+  if (!error) print(file); // a dump that cannot be written must not stop the program
+}
 
 void instrument(PassManager &pm, const PipelineSettings &settings) {
   if (!settings.dumpFolder.empty()) pm.addInstrumentation(std::make_unique<Dump>(settings.dumpFolder));

@@ -88,6 +88,17 @@ def FuseRegionsPass : Fin_Pass<"fuse-regions"> {
   }];
 }
 
+def OrderOpsPass : Fin_Pass<"order-ops"> {
+  let summary = "run ops earlier where that frees memory";
+  let description = [{
+    An op that frees more bytes than its results take runs as soon as its operands are there: gradients die in the
+    optimizer's update right behind the op that made them, instead of living to the end of the step. What would overwrite
+    an input waits for the other readers of it and for every op that may fail, so that it may still do so.
+    Before: `%g1 = matmul ...; %g2 = matmul ...; %p1 = update(%g1); %p2 = update(%g2)`.
+    After: `%g1, %p1, %g2, %p2`. Functions with symbolic shapes stay as they are.
+  }];
+}
+
 def AliasOutputsPass : Fin_Pass<"alias-outputs"> {
   let summary = "pair each output with an input whose memory it may take";
   let description = [{

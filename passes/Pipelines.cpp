@@ -87,7 +87,8 @@ void buildPlan(OpPassManager &pm, const PipelineSettings &settings) {
   PlanMemoryPassOptions memory;
   memory.symbolic = settings.symbolic;
   Phase phase(pm, settings);
-  phase.add(createAliasOutputsPass()).addRequired(createPlanMemoryPass(memory)).addRequired(createCheck("plan", settings));
+  // Order comes first: what may be overwritten follows from it.
+  phase.add(createOrderOpsPass()).add(createAliasOutputsPass()).addRequired(createPlanMemoryPass(memory)).addRequired(createCheck("plan", settings));
 }
 
 void buildInterpret(OpPassManager &pm, const PipelineSettings &settings) {

@@ -2,6 +2,7 @@
 // The named pipelines: optimize -> specialize -> fuse -> plan. Each is a pass list that ends in a checked contract.
 #pragma once
 #include "mlir/Pass/PassManager.h"
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,13 @@ void buildPlan(mlir::OpPassManager &pm, const PipelineSettings &settings);
 
 /// Makes `pm` write a file after each pass if the settings name a folder.
 void instrument(mlir::PassManager &pm, const PipelineSettings &settings);
+
+/// Writes FOLDER/NNN-NAME; files of all compilations of a process are numbered in one row.
+void writeDump(const std::string &folder, llvm::StringRef name, llvm::function_ref<void(llvm::raw_ostream &)> print);
+
+/// Called with each pass' stem and the milliseconds it took.
+using PassTimes = std::function<void(llvm::StringRef stem, double milliseconds)>;
+void timePasses(mlir::PassManager &pm, PassTimes sink);
 
 /// Registers `--fin-optimize` and the other phases, and all passes, with the textual pipeline parser.
 void registerPipelines(const PipelineSettings &settings);

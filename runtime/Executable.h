@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the cache stores and a flush runs: compiled or interpreted code with its signature. Knows nothing of MLIR.
 #pragma once
+#include "runtime/CompileTimes.h"
 #include "runtime/DType.h"
 #include "runtime/Status.h"
 #include <cstdint>
@@ -36,6 +37,10 @@ struct ExecutableStats {
   uint32_t interpretedOps = 0; // eager kernels a run calls because no compiled form exists
   size_t arenaBytes = 0, maxLiveBytes = 0, constantBytes = 0, codeBytes = 0;
   double compileMilliseconds = 0;
+  uint32_t uniqueKernels = 0; // generated ones that differ in their code
+  uint32_t newKernels = 0;    // of these, how many this compilation generated: the others were there
+  CompileTimes compileTimes;  // wall time by pass and phase: sums up to compileMilliseconds
+  CompileTimes kernelTimes;   // within the phase `kernels`: time of all threads that built them
   std::vector<std::string> refusals; // "op: why it was not compiled"
 };
 

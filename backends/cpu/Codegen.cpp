@@ -10,6 +10,7 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Cloning.h"
 #include "llvm/TargetParser/Triple.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -24,6 +25,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/DialectConversion.h"
+#include "passes/Pipelines.h"
 #include <mutex>
 
 using namespace mlir;
@@ -107,7 +109,8 @@ static void describe(llvm::Module &module, const Machine &machine) {
   }
 }
 
-std::unique_ptr<llvm::Module> Codegen::optimized(ModuleOp module, Status &status) {
+std::unique_ptr<llvm::Module> Codegen::translate(ModuleOp module, Status &status) {
+  PhaseTimer timer(times, "lower");
   status = lowerToLLVMDialect(module);
   if (!status.isOk()) return nullptr;
   if (!target) return status = Status::error(StatusCode::Unavailable, "LLVM has no target " + machine.triple), nullptr;
@@ -116,11 +119,18 @@ std::unique_ptr<llvm::Module> Codegen::optimized(ModuleOp module, Status &status
   translated->setDataLayout(target->createDataLayout());
   translated->setTargetTriple(llvm::Triple(machine.triple));
   describe(*translated, machine);
-  optimize(*translated, *target);
+  return translated;
+}
+
+std::unique_ptr<llvm::Module> Codegen::optimized(ModuleOp module, Status &status) {
+  std::unique_ptr<llvm::Module> translated = translate(module, status);
+  PhaseTimer timer(times, "optimize");
+  if (translated) optimize(*translated, *target);
   return translated;
 }
 
 StatusOr<std::unique_ptr<llvm::MemoryBuffer>> Codegen::generate(llvm::Module &module, bool isAssembly) {
+  PhaseTimer timer(times, "generate");
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager passes;
@@ -138,6 +148,20 @@ StatusOr<std::unique_ptr<llvm::MemoryBuffer>> Codegen::object(ModuleOp module) {
   Status status;
   std::unique_ptr<llvm::Module> translated = optimized(module, status);
   if (!translated) return status;
+  return generate(*translated);
+}
+
+StatusOr<std::unique_ptr<llvm::MemoryBuffer>> Codegen::dumpedObject(ModuleOp module, const std::string &folder,
+                                                                    const std::string &name) {
+  fin::writeDump(folder, name + ".mlir", [&](llvm::raw_ostream &file) { module->print(file); });
+  Status status;
+  std::unique_ptr<llvm::Module> translated = optimized(module, status);
+  if (!translated) return status;
+  fin::writeDump(folder, name + ".ll", [&](llvm::raw_ostream &file) { translated->print(file, nullptr); });
+  // Code generation changes the module.
+  auto assembly = generate(*llvm::CloneModule(*translated), /*isAssembly=*/true);
+  if (!assembly.isOk()) return assembly.status();
+  fin::writeDump(folder, name + ".s", [&](llvm::raw_ostream &file) { file << assembly.value()->getBuffer(); });
   return generate(*translated);
 }
 

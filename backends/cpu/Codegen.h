@@ -4,6 +4,7 @@
 #pragma once
 #include "backends/cpu/Machine.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "runtime/CompileTimes.h"
 #include "runtime/Status.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -26,11 +27,18 @@ public:
   mlir::MLIRContext &context() { return *mlirContext; }
   /// Lowers, optimizes and generates code; the object has no undefined symbols but those the module declares.
   StatusOr<std::unique_ptr<llvm::MemoryBuffer>> object(mlir::ModuleOp module);
+  /// The same; each stage is also written to a folder as NNN-NAME.mlir, .ll and .s.
+  StatusOr<std::unique_ptr<llvm::MemoryBuffer>> dumpedObject(mlir::ModuleOp module, const std::string &folder, const std::string &name);
   /// The same, stopped before code generation; null on failure.
   std::unique_ptr<llvm::Module> optimized(mlir::ModuleOp module, Status &status);
   StatusOr<std::unique_ptr<llvm::MemoryBuffer>> generate(llvm::Module &module, bool isAssembly = false);
 
+  /// What this compiler spent so far, by stage.
+  CompileTimes times;
+
 private:
+  std::unique_ptr<llvm::Module> translate(mlir::ModuleOp module, Status &status);
+
   std::unique_ptr<mlir::MLIRContext> mlirContext;
   std::unique_ptr<llvm::LLVMContext> llvmContext;
   std::unique_ptr<llvm::TargetMachine> target;

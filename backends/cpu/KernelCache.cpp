@@ -2,9 +2,11 @@
 // The process-wide, bounded table of compiled kernels and the threads that fill it.
 #include "backends/cpu/KernelCache.h"
 #include "backends/cpu/Codegen.h"
+#include "runtime/Config.h"
 #include <list>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 using namespace mlir;
@@ -64,8 +66,11 @@ struct Job {
 };
 
 /// Emits and compiles one thread's share as one module.
-Status compileBatch(ArrayRef<Job *> jobs) {
+Status compileBatch(ArrayRef<Job *> jobs, CompileTimes &times) {
+  auto start = CompileTimes::Clock::now();
   Codegen codegen(Machine::host());
+  times.add("contexts", CompileTimes::since(start));
+  start = CompileTimes::Clock::now();
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&codegen.context()));
   bool hasCode = false;
   for (auto [i, job] : llvm::enumerate(jobs)) {
@@ -74,9 +79,13 @@ Status compileBatch(ArrayRef<Job *> jobs) {
     job->kernel.launch = emitted.launch;
     hasCode |= emitted.refusal.empty();
   }
+  times.add("emit", CompileTimes::since(start));
   if (!hasCode) return Status::ok();
-  auto object = codegen.object(*module);
+  std::string folder = config::dump();
+  auto object = folder.empty() ? codegen.object(*module) : codegen.dumpedObject(*module, folder, "kernel");
+  times.add(codegen.times);
   if (!object.isOk()) return object.status();
+  PhaseTimer link(times, "link");
   auto code = LoadedCode::load(std::move(object.value()));
   if (!code.isOk()) return code.status();
   for (auto [i, job] : llvm::enumerate(jobs)) {
@@ -95,7 +104,8 @@ std::vector<SmallVector<Job *>> dealOut(std::vector<Job> &jobs, int threads) {
   std::vector<Job *> byWeight;
   for (Job &job : jobs) byWeight.push_back(&job);
   llvm::sort(byWeight, [](Job *a, Job *b) { return a->spec->ops.size() > b->spec->ops.size(); });
-  size_t count = std::min<size_t>(std::max(1, threads), byWeight.size());
+  // To be read, each kernel stands alone.
+  size_t count = config::dump().empty() ? std::min<size_t>(std::max(1, threads), byWeight.size()) : byWeight.size();
   std::vector<SmallVector<Job *>> batches(count);
   std::vector<size_t> weights(count, 0);
   for (Job *job : byWeight) {
@@ -106,13 +116,15 @@ std::vector<SmallVector<Job *>> dealOut(std::vector<Job> &jobs, int threads) {
   return batches;
 }
 
-Status compileAll(std::vector<Job> &jobs, int threads) {
+Status compileAll(std::vector<Job> &jobs, int threads, CompileTimes &times) {
   std::vector<SmallVector<Job *>> batches = dealOut(jobs, threads);
   std::vector<Status> results(batches.size());
+  std::vector<CompileTimes> spent(batches.size());
   std::vector<std::thread> workers;
-  for (size_t i = 1; i < batches.size(); ++i) workers.emplace_back([&, i] { results[i] = compileBatch(batches[i]); });
-  if (!batches.empty()) results[0] = compileBatch(batches[0]);
+  for (size_t i = 1; i < batches.size(); ++i) workers.emplace_back([&, i] { results[i] = compileBatch(batches[i], spent[i]); });
+  if (!batches.empty()) results[0] = compileBatch(batches[0], spent[0]);
   for (std::thread &worker : workers) worker.join();
+  for (CompileTimes &part : spent) times.add(part);
   for (Status &result : results) TINYFIN_RETURN_IF_ERROR(result);
   return Status::ok();
 }
@@ -121,16 +133,21 @@ Status compileAll(std::vector<Job> &jobs, int threads) {
 
 KernelCacheStats kernelCacheStats() { return Table::process().statistics(); }
 
-StatusOr<std::vector<CompiledKernel>> compileKernels(ArrayRef<KernelSpec> specs, int threads) {
+StatusOr<std::vector<CompiledKernel>> compileKernels(ArrayRef<KernelSpec> specs, int threads, KernelBatchStats *stats) {
   std::vector<CompiledKernel> kernels(specs.size());
   std::vector<Job> jobs;
   std::map<Words, SmallVector<size_t>> missing;
+  std::set<Words> all;
   for (auto [i, spec] : llvm::enumerate(specs)) {
     Words key = spec.key();
+    all.insert(key);
     if (!Table::process().find(key, kernels[i])) missing[key].push_back(i);
   }
   for (auto &[key, users] : missing) jobs.push_back({&specs[users.front()], key, {}});
-  TINYFIN_RETURN_IF_ERROR(compileAll(jobs, threads));
+  KernelBatchStats batch;
+  TINYFIN_RETURN_IF_ERROR(compileAll(jobs, threads, batch.times));
+  batch.unique = all.size(), batch.generated = jobs.size();
+  if (stats) *stats = std::move(batch);
   for (Job &job : jobs) {
     Table::process().insert(job.key, job.kernel);
     for (size_t user : missing[job.key]) kernels[user] = job.kernel;

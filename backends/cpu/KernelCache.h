@@ -3,6 +3,7 @@
 // a few batches, one a thread.
 #pragma once
 #include "backends/cpu/Emit.h"
+#include "runtime/CompileTimes.h"
 #include "runtime/KernelList.h"
 
 namespace tinyfin::cpu {
@@ -15,8 +16,15 @@ struct CompiledKernel {
   size_t codeBytes = 0;
 };
 
+/// What a compilation of kernels did: how many differ, how many were not in the table, and the time of all threads.
+struct KernelBatchStats {
+  uint32_t unique = 0, generated = 0;
+  CompileTimes times;
+};
+
 /// Compiles for this machine; the result has an entry a spec. `threads` of them work at once.
-StatusOr<std::vector<CompiledKernel>> compileKernels(ArrayRef<KernelSpec> specs, int threads);
+StatusOr<std::vector<CompiledKernel>> compileKernels(ArrayRef<KernelSpec> specs, int threads,
+                                                     KernelBatchStats *stats = nullptr);
 
 struct KernelCacheStats {
   uint64_t hits = 0, misses = 0, entries = 0;

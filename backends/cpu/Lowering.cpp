@@ -116,7 +116,11 @@ Status Lowering::compile() {
   std::vector<KernelSpec> specs;
   for (const PlannedKernel &kernel : kernels) specs.push_back(kernel.spec);
   int64_t threads = config::compileThreads();
-  auto result = compileKernels(specs, threads ? threads : ThreadPool::process().threads());
+  KernelBatchStats batch;
+  auto result = compileKernels(specs, threads ? threads : ThreadPool::process().threads(), &batch);
+  list.stats().uniqueKernels = batch.unique;
+  list.stats().newKernels = batch.generated;
+  list.stats().kernelTimes = std::move(batch.times);
   if (!result.isOk()) return result.status();
   compiled = std::move(result.value());
   return Status::ok();
@@ -181,12 +185,22 @@ Status Lowering::addSteps(Operation *op) {
 
 StatusOr<std::shared_ptr<Executable>> Lowering::run() {
   TINYFIN_RETURN_IF_ERROR(eager.status());
-  for (Operation &op : main.front())
-    if (!needsNoStep(op) && !isCall(&op)) plan(&op);
-  TINYFIN_RETURN_IF_ERROR(compile());
-  for (Operation &op : main.front())
-    if (!needsNoStep(op)) TINYFIN_RETURN_IF_ERROR(addSteps(&op));
-  eager.finish();
+  CompileTimes &times = list.stats().compileTimes;
+  {
+    PhaseTimer timer(times, "plan-kernels");
+    for (Operation &op : main.front())
+      if (!needsNoStep(op) && !isCall(&op)) plan(&op);
+  }
+  {
+    PhaseTimer timer(times, "kernels");
+    TINYFIN_RETURN_IF_ERROR(compile());
+  }
+  {
+    PhaseTimer timer(times, "steps"); // plans of libraries are made here
+    for (Operation &op : main.front())
+      if (!needsNoStep(op)) TINYFIN_RETURN_IF_ERROR(addSteps(&op));
+    eager.finish();
+  }
   return list.build();
 }
 

@@ -2,6 +2,7 @@
 // What the binding files share: data in and out of tensors, and how methods are added to the Tensor type.
 #pragma once
 #include "python/bindings/TensorType.h"
+#include "runtime/Executable.h"
 
 namespace tinyfin::python {
 
@@ -43,6 +44,8 @@ bool isPackageCode(PyCodeObject *code);
 bool toNumberArgument(PyObject *object, Operand &operand);
 /// Counts changes that can make Python bodies record something else: module attributes, requires_grad.
 uint64_t jitEpoch();
+/// Kernels, memory and compile times, as explain() shows them.
+void describeStats(pybind11::dict &record, const ExecutableStats &stats);
 DType dtypeOfObject(py::handle object);
 py::object objectOfDType(DType dtype);
 

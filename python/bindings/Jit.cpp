@@ -251,13 +251,8 @@ py::list explainJit(PyJit &jit) {
       record["demoted"] = signature.demoted;
       record["verified"] = variant->verified;
       record["ops"] = variant->program->ops();
-      record["kernels"] = stats->kernels;
-      record["interpreted_ops"] = stats->interpretedOps;
-      record["refusals"] = stats->refusals;
       record["not_compiled"] = variant->program->refusal;
-      record["arena_bytes"] = stats->arenaBytes;
-      record["max_live_bytes"] = stats->maxLiveBytes;
-      record["compile_ms"] = stats->compileMilliseconds;
+      describeStats(record, *stats);
       records.append(record);
     }
   }

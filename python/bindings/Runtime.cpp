@@ -41,13 +41,8 @@ py::list explain() {
     record["state"] = nameOf(entry->state());
     record["backend"] = executable->backend();
     record["seen"] = entry->seen();
-    record["kernels"] = executable->stats.kernels;
-    record["interpreted_ops"] = executable->stats.interpretedOps;
-    record["refusals"] = executable->stats.refusals;
     record["refused"] = entry->refusal();
-    record["arena_bytes"] = executable->stats.arenaBytes;
-    record["max_live_bytes"] = executable->stats.maxLiveBytes;
-    record["compile_ms"] = executable->stats.compileMilliseconds;
+    describeStats(record, executable->stats);
     records.append(record);
   }
   return records;
@@ -70,6 +65,26 @@ Vars gradOf(const std::vector<Tensor> &outputs, const std::vector<Tensor> &input
 }
 
 } // namespace
+
+static py::dict dictOf(const CompileTimes &times) {
+  py::dict phases;
+  for (const auto &[phase, milliseconds] : times.phases()) phases[py::str(phase)] = milliseconds;
+  return phases;
+}
+
+void describeStats(py::dict &record, const ExecutableStats &stats) {
+  record["kernels"] = stats.kernels;
+  record["unique_kernels"] = stats.uniqueKernels;
+  record["new_kernels"] = stats.newKernels;
+  record["interpreted_ops"] = stats.interpretedOps;
+  record["refusals"] = stats.refusals;
+  record["arena_bytes"] = stats.arenaBytes;
+  record["max_live_bytes"] = stats.maxLiveBytes;
+  record["code_bytes"] = stats.codeBytes;
+  record["compile_ms"] = stats.compileMilliseconds;
+  record["compile_times"] = dictOf(stats.compileTimes);
+  record["kernel_times"] = dictOf(stats.kernelTimes);
+}
 
 uint64_t jitEpoch() { return moduleEpoch * 0x9e3779b97f4a7c15 ^ moduleFlags ^ Cell::flagChanges; }
 
