@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks of k whose panel of A stays in L1 and whose panels of B stay in L2; squares of C go to f32, or are rounded
+// while the next square is computed.
+#include "runtime/kernels/AmxMatmul.h"
+#include "runtime/kernels/Scratch.h"
+
+namespace tinyfin::amx {
+
+#ifdef TINYFIN_AMX_TARGETS
+namespace {
+
+constexpr int64_t kBlockDepth = 512;     // of k: a panel of A has 32 KiB
+constexpr int64_t kConflictBytes = 2048; // rows of A so far apart fall into few sets of L1
+constexpr int64_t kSquareSums = kSquare * kSquare;
+
+/// Where the sums of the square at (row, column), the `index`-th in order, are kept; rows `ld` apart.
+struct Sums {
+  float *at;
+  int64_t rowStep, columnStep, ld, alternate = 0;
+  float *square(int64_t row, int64_t column, int64_t index) const {
+    return at + row * rowStep + column * columnStep + index % 2 * alternate;
+  }
+};
+
+class BlockProduct {
+public:
+  BlockProduct(const Block &block, const Sums &sums) : block(block), sums(sums) {}
+
+  /// pendingOf(row, column, sums) says how the square there is stored once its sums are complete.
+  template <class PendingOf> TINYFIN_TARGET_BF16 void run(PendingOf pendingOf) {
+    TileScope tiles(block.isa);
+    for (int64_t k0 = 0; k0 < block.k; k0 += kBlockDepth) {
+      int64_t depth = std::min(kBlockDepth, block.k - k0);
+      packBlock(k0, depth);
+      for (int64_t row = 0; row < block.m; row += kSquare)
+        for (int64_t column = 0; column < block.n; column += kSquare) {
+          const float *done = multiplySquare(row, column, k0, depth);
+          if (k0 + depth == block.k) pending = pendingOf(row, column, done);
+        }
+    }
+    storeRows(pending, pending.rows);
+  }
+
+private:
+  bool readsInPlace(int64_t depth) const {
+    return block.a.column == 1 && depth % kDepth == 0 && (depth == block.k || block.a.row * 2 % kConflictBytes != 0);
+  }
+
+  /// Rows that cannot be read in place: all of them or those of the last panel.
+  void packBlock(int64_t k0, int64_t depth) {
+    firstPacked = readsInPlace(depth) ? block.m / kSquare * kSquare : 0;
+    if (firstPacked == block.m) return;
+    int64_t rows = block.m - firstPacked;
+    packed = scratch<char>(ScratchUse::GemmA, panelsOf(rows) * panelBytes(depth));
+    Strided from = block.a;
+    from.data += firstPacked * from.row + k0 * from.column;
+    packA(packed, from, rows, depth);
+  }
+
+  SquareInputs inputsAt(int64_t row, int64_t column, int64_t k0, int64_t depth) const {
+    SquareInputs in;
+    in.steps = stepsOf(depth);
+    in.b = static_cast<const char *>(block.b) + column / kSquare * panelBytes(block.k) + k0 / kDepth * kStepBytes;
+    in.bStep = kStepBytes;
+    if (row < firstPacked) {
+      in.a = reinterpret_cast<const char *>(block.a.data + row * block.a.row + k0);
+      in.aRow = block.a.row * 2, in.aTile = kTile * in.aRow, in.aStep = kDepth * 2;
+    } else {
+      in.a = packed + (row - firstPacked) / kSquare * panelBytes(depth);
+      in.aRow = kDepth * 2, in.aTile = kStepBytes / 2, in.aStep = kStepBytes;
+    }
+    lookAhead(in, row, column, k0);
+    return in;
+  }
+
+  /// The squares of a panel of A that is read in place fetch their share of the next one.
+  void lookAhead(SquareInputs &in, int64_t row, int64_t column, int64_t k0) const {
+    in.ahead = nullptr, in.aheadRows = 0;
+    if (row + kSquare >= firstPacked) return;
+    int64_t panels = panelsOf(block.n), index = column / kSquare, first = index * kSquare / panels;
+    in.ahead = reinterpret_cast<const char *>(block.a.data + (row + kSquare + first) * block.a.row + k0);
+    in.aheadRows = (index + 1) * kSquare / panels - first;
+  }
+
+  const float *multiplySquare(int64_t row, int64_t column, int64_t k0, int64_t depth) {
+    float *to = sums.square(row, column, squares++);
+    SquareFn square = squareFor(block.isa, block.m - row > kTile ? 2 : 1, block.n - column > kTile ? 2 : 1);
+    square(inputsAt(row, column, k0, depth), to, sums.ld * sizeof(float), k0 > 0, pending);
+    return to;
+  }
+
+  const Block &block;
+  const Sums sums;
+  int64_t squares = 0, firstPacked = 0; // rows from firstPacked on lie in `packed`
+  char *packed = nullptr;
+  PendingRows pending;
+};
+
+/// With k = 0 the sums are zeros.
+template <class PendingOf>
+TINYFIN_TARGET_BF16 void storeZeros(const Block &block, const float *zeros, PendingOf pendingOf) {
+  for (int64_t row = 0; row < block.m; row += kSquare)
+    for (int64_t column = 0; column < block.n; column += kSquare) {
+      PendingRows pending = pendingOf(row, column, zeros);
+      storeRows(pending, pending.rows);
+    }
+}
+
+} // namespace
+
+void multiply(const Block &block, float *c, int64_t ldc) {
+  if (block.k == 0)
+    for (int64_t i = 0; i < block.m; ++i) std::fill(c + i * ldc, c + i * ldc + block.n, 0.0f);
+  else
+    BlockProduct(block, {c, ldc, 1, ldc}).run([](auto...) { return PendingRows(); });
+}
+
+void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store) {
+  // Two squares in turn are enough if k is one block; otherwise all squares of C are kept, one after the other.
+  alignas(64) float own[2 * kSquareSums];
+  Sums sums{own, 0, 0, kSquare, kSquareSums};
+  if (block.k > kBlockDepth) {
+    int64_t panels = panelsOf(block.n);
+    sums = {scratch<float>(ScratchUse::GemmC, panelsOf(block.m) * panels * kSquareSums), panels * kSquare, kSquare,
+            kSquare};
+  }
+  auto pendingOf = [&](int64_t row, int64_t column, const float *square) {
+    int64_t columns = std::min(kSquare, block.n - column);
+    PendingRows pending{square,
+                        kSquare,
+                        c + row * ldc + column,
+                        ldc,
+                        std::min(kSquare, block.m - row),
+                        static_cast<uint32_t>((uint64_t(1) << columns) - 1),
+                        store};
+    if (store.bias) pending.store.bias += column;
+    return pending;
+  };
+  if (block.k > 0) return BlockProduct(block, sums).run(pendingOf);
+  std::fill(own, own + kSquareSums, 0.0f);
+  storeZeros(block, own, pendingOf);
+}
+
+#else
+
+void multiply(const Block &, float *, int64_t) {}
+void multiply(const Block &, BFloat16 *, int64_t, const Store &) {}
+
+#endif
+
+} // namespace tinyfin::amx

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The product of a block of rows and a block of columns of bf16 in the calling thread: B comes packed (AmxPack.h), A
+// lies as it is and is packed into scratch of the thread where tiles cannot read it in place. Sums are f32; a result
+// depends on k alone, not on the blocks' extents. Callers ask amx::isa() first: nothing here runs without AVX512-BF16.
+#pragma once
+#include "runtime/kernels/AmxPack.h"
+
+namespace tinyfin::amx {
+
+struct Block {
+  Isa isa;
+  int64_t m, n, k;
+  Strided a;
+  const void *b; // the panel of the block's first column; n may end within a panel
+};
+
+/// c[m][n] = A * B in f32, rows ldc apart. c has room for panelsOf(m) * 32 rows of panelsOf(n) * 32.
+void multiply(const Block &block, float *c, int64_t ldc);
+
+void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store);
+
+} // namespace tinyfin::amx

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rearranges operands of bf16 products into the tiles that AmxTile.h reads, padded with zeros to whole tiles.
+#pragma once
+#include "runtime/kernels/AmxTile.h"
+#include "runtime/kernels/Half.h"
+
+namespace tinyfin::amx {
+
+/// Element (i, p) of A and (p, j) of B: data[i * row + p * column], data[p * row + j * column]. One stride is 1.
+struct Strided {
+  const BFloat16 *data;
+  int64_t row, column;
+};
+
+/// Panels of 32 rows of A or columns of B follow one another; in a panel steps of 32 of k, in a step two tiles.
+constexpr int64_t stepsOf(int64_t k) { return (k + kDepth - 1) / kDepth; }
+constexpr int64_t panelsOf(int64_t extent) { return (extent + kSquare - 1) / kSquare; }
+constexpr int64_t kStepBytes = 2 * kTile * kDepth * 2;
+constexpr int64_t panelBytes(int64_t k) { return stepsOf(k) * kStepBytes; }
+
+/// Packs A[m, k] to `to`, 64-byte aligned, of panelsOf(m) * panelBytes(k) bytes.
+void packA(void *to, const Strided &a, int64_t m, int64_t k);
+/// Packs the columns of panels [begin, end) of B[k, n], to where they lie in a whole of panelsOf(n) * panelBytes(k)
+/// bytes.
+void packB(void *to, const Strided &b, int64_t k, int64_t n, int64_t begin, int64_t end);
+
+} // namespace tinyfin::amx

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two forms of the innermost product.
+#include "runtime/kernels/AmxTile.h"
+
+namespace tinyfin::amx {
+
+#ifdef TINYFIN_AMX_TARGETS
+namespace {
+
+constexpr int64_t kTileBytes = 1024;
+
+/// Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B. B is loaded past L1 (the t1 hint), which A's panel fills: from L2 that is
+/// as fast, and a panel of 32 KiB stays where it is.
+template <int rowTiles, int colTiles>
+TINYFIN_TARGET_AMX void multiplyTiles(const SquareInputs &in, float *c, int64_t cRow, bool accumulate,
+                                      PendingRows &pending) {
+  char *c0 = reinterpret_cast<char *>(c), *c1 = c0 + kTile * cRow;
+  constexpr bool two = rowTiles == 2, wide = colTiles == 2;
+  if (accumulate) {
+    _tile_loadd(0, c0, cRow);
+    if constexpr (wide) _tile_loadd(1, c0 + 64, cRow);
+    if constexpr (two) _tile_loadd(2, c1, cRow);
+    if constexpr (two && wide) _tile_loadd(3, c1 + 64, cRow);
+  } else {
+    _tile_zero(0);
+    if constexpr (wide) _tile_zero(1);
+    if constexpr (two) _tile_zero(2);
+    if constexpr (two && wide) _tile_zero(3);
+  }
+  const char *a = in.a, *b = in.b;
+  const int64_t aRow = in.aRow, aTile = in.aTile, rowsAStep = (pending.rows + in.steps - 1) / in.steps;
+  const char *ahead = in.ahead;
+  for (int64_t s = in.steps; s > 0; --s, a += in.aStep, b += in.bStep) {
+    for (int64_t q = 0; q < in.aheadRows; ++q) __builtin_prefetch(ahead + q * aRow, 0, 2);
+    ahead += 64;
+    _tile_stream_loadd(6, b, 64);
+    _tile_loadd(4, a, aRow);
+    _tile_dpbf16ps(0, 4, 6);
+    if constexpr (wide) _tile_stream_loadd(7, b + kTileBytes, 64);
+    if constexpr (wide) _tile_dpbf16ps(1, 4, 7);
+    if constexpr (two) _tile_loadd(5, a + aTile, aRow);
+    if constexpr (two) _tile_dpbf16ps(2, 5, 6);
+    if constexpr (two && wide) _tile_dpbf16ps(3, 5, 7);
+    if (rowsAStep) storeRows(pending, rowsAStep);
+  }
+  _tile_stored(0, c0, cRow);
+  if constexpr (wide) _tile_stored(1, c0 + 64, cRow);
+  if constexpr (two) _tile_stored(2, c1, cRow);
+  if constexpr (two && wide) _tile_stored(3, c1 + 64, cRow);
+}
+
+/// Eight rows of C by 16 * colTiles columns.
+template <int colTiles>
+TINYFIN_TARGET_BF16 void multiplyRows(const SquareInputs &in, const char *a, char *c, int64_t cRow, bool accumulate) {
+  constexpr int rows = 8;
+  __m512 sums[rows][colTiles];
+#pragma unroll
+  for (int i = 0; i < rows; ++i)
+#pragma unroll
+    for (int u = 0; u < colTiles; ++u)
+      sums[i][u] = accumulate ? _mm512_loadu_ps(c + i * cRow + u * 64) : _mm512_setzero_ps();
+  const char *b = in.b;
+  for (int64_t s = in.steps; s > 0; --s, a += in.aStep, b += in.bStep)
+    for (int64_t pair = 0; pair < kDepth / 2; ++pair) {
+      __m512bh columns[colTiles];
+#pragma unroll
+      for (int u = 0; u < colTiles; ++u)
+        columns[u] = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + u * kTileBytes + pair * 64));
+#pragma unroll
+      for (int i = 0; i < rows; ++i) {
+        int32_t both;
+        __builtin_memcpy(&both, a + i * in.aRow + pair * 4, 4);
+        auto row = reinterpret_cast<__m512bh>(_mm512_set1_epi32(both));
+#pragma unroll
+        for (int u = 0; u < colTiles; ++u) sums[i][u] = _mm512_dpbf16_ps(sums[i][u], row, columns[u]);
+      }
+    }
+#pragma unroll
+  for (int i = 0; i < rows; ++i)
+#pragma unroll
+    for (int u = 0; u < colTiles; ++u) _mm512_storeu_ps(c + i * cRow + u * 64, sums[i][u]);
+}
+
+template <int rowTiles, int colTiles>
+TINYFIN_TARGET_BF16 void multiplyVectors(const SquareInputs &in, float *c, int64_t cRow, bool accumulate,
+                                         PendingRows &pending) {
+  storeRows(pending, pending.rows);
+  for (int half = 0; half < 2 * rowTiles; ++half)
+    multiplyRows<colTiles>(in, in.a + half / 2 * in.aTile + half % 2 * 8 * in.aRow,
+                           reinterpret_cast<char *>(c) + half * 8 * cRow, cRow, accumulate);
+}
+
+} // namespace
+
+SquareFn squareFor(Isa isa, int rowTiles, int colTiles) {
+  static constexpr SquareFn tiles[2][2] = {{multiplyTiles<1, 1>, multiplyTiles<1, 2>},
+                                           {multiplyTiles<2, 1>, multiplyTiles<2, 2>}};
+  static constexpr SquareFn vectors[2][2] = {{multiplyVectors<1, 1>, multiplyVectors<1, 2>},
+                                             {multiplyVectors<2, 1>, multiplyVectors<2, 2>}};
+  return (isa == Isa::Amx ? tiles : vectors)[rowTiles - 1][colTiles - 1];
+}
+
+#else
+
+SquareFn squareFor(Isa, int, int) { return nullptr; } // isa() is None: nobody asks
+
+#endif
+
+} // namespace tinyfin::amx
