@@ -17,7 +17,7 @@ enum class Isa : uint8_t { None, Avx512Bf16, Amx };
 
 /// The best that the processor has and the kernel grants this process.
 Isa machineIsa();
-/// machineIsa(), bounded by TINYFIN_BF16_PRODUCTS.
+/// The fastest of them that TINYFIN_BF16_PRODUCTS allows.
 Isa isa();
 
 /// Configures the calling thread's eight tiles as 16 rows of 64 bytes and releases them at the end, so that whoever

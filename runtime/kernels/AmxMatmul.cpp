@@ -13,10 +13,12 @@ constexpr int64_t kBlockDepth = 512;     // of k: a panel of A has 32 KiB
 constexpr int64_t kConflictBytes = 2048; // rows of A so far apart fall into few sets of L1
 constexpr int64_t kSquareSums = kSquare * kSquare;
 
-/// Where the sums of the square at (row, column), the `index`-th in order, are kept; rows `ld` apart.
+/// Where the sums of the square at (row, column), the `index`-th in order, are kept; rows `ld` apart. `exact`: there is
+/// no room but for C's own rows and columns.
 struct Sums {
   float *at;
   int64_t rowStep, columnStep, ld, alternate = 0;
+  bool exact = false;
   float *square(int64_t row, int64_t column, int64_t index) const {
     return at + row * rowStep + column * columnStep + index % 2 * alternate;
   }
@@ -84,9 +86,22 @@ private:
 
   const float *multiplySquare(int64_t row, int64_t column, int64_t k0, int64_t depth) {
     float *to = sums.square(row, column, squares++);
-    SquareFn square = squareFor(block.isa, block.m - row > kTile ? 2 : 1, block.n - column > kTile ? 2 : 1);
-    square(inputsAt(row, column, k0, depth), to, sums.ld * sizeof(float), k0 > 0, pending);
+    int64_t rows = std::min(kSquare, block.m - row), columns = std::min(kSquare, block.n - column);
+    SquareFn square = squareFor(block.isa, rows > kTile ? 2 : 1, columns > kTile ? 2 : 1);
+    SquareInputs in = inputsAt(row, column, k0, depth);
+    if (sums.exact && (rows < kSquare || columns < kSquare))
+      multiplyEdge(square, in, rows, columns, to, k0 > 0);
+    else
+      square(in, to, sums.ld * sizeof(float), k0 > 0, pending);
     return to;
+  }
+
+  void multiplyEdge(SquareFn square, const SquareInputs &in, int64_t rows, int64_t columns, float *to,
+                    bool accumulate) {
+    alignas(64) float whole[kSquareSums];
+    for (int64_t i = 0; i < rows && accumulate; ++i) std::copy_n(to + i * sums.ld, columns, whole + i * kSquare);
+    square(in, whole, kSquare * sizeof(float), accumulate, pending);
+    for (int64_t i = 0; i < rows; ++i) std::copy_n(whole + i * kSquare, columns, to + i * sums.ld);
   }
 
   const Block &block;
@@ -112,7 +127,7 @@ void multiply(const Block &block, float *c, int64_t ldc) {
   if (block.k == 0)
     for (int64_t i = 0; i < block.m; ++i) std::fill(c + i * ldc, c + i * ldc + block.n, 0.0f);
   else
-    BlockProduct(block, {c, ldc, 1, ldc}).run([](auto...) { return PendingRows(); });
+    BlockProduct(block, {c, ldc, 1, ldc, 0, true}).run([](auto...) { return PendingRows(); });
 }
 
 void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store) {

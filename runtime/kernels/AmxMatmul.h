@@ -14,7 +14,7 @@ struct Block {
   const void *b; // the panel of the block's first column; n may end within a panel
 };
 
-/// c[m][n] = A * B in f32, rows ldc apart. c has room for panelsOf(m) * 32 rows of panelsOf(n) * 32.
+/// c[m][n] = A * B in f32, rows ldc apart.
 void multiply(const Block &block, float *c, int64_t ldc);
 
 void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store);

@@ -122,12 +122,17 @@ struct Lines {
   }
 
   /// Lines are read in pieces as long as may be: all of k within a panel, or all panels within a step.
-  void packPanels(char *to, int64_t begin, int64_t end) const {
-    const int64_t steps = stepsOf(k), panels = end - begin, count = panels * steps;
-    for (int64_t at = 0; at < count; ++at) {
-      int64_t panel = begin + (alongK ? at / steps : at % panels), step = alongK ? at % steps : at / panels;
+  void packPanels(char *to, const PackRange &range) const {
+    const int64_t firstStep = range.depthBegin / kDepth, endStep = stepsOf(range.depthEnd);
+    auto packAt = [&](int64_t panel, int64_t step) {
       packStep(to + panel * panelBytes(k) + step * kStepBytes, panel * kSquare, step * kDepth);
-    }
+    };
+    if (alongK)
+      for (int64_t panel = range.panelBegin; panel < range.panelEnd; ++panel)
+        for (int64_t step = firstStep; step < endStep; ++step) packAt(panel, step);
+    else
+      for (int64_t step = firstStep; step < endStep; ++step)
+        for (int64_t panel = range.panelBegin; panel < range.panelEnd; ++panel) packAt(panel, step);
   }
 };
 
@@ -141,18 +146,18 @@ Lines linesOf(PackTile along, PackTile across, const BFloat16 *data, int64_t ext
 } // namespace
 
 void packA(void *to, const Strided &a, int64_t m, int64_t k) {
-  linesOf(copyLines, transposeWords, a.data, a.row, a.column, m, k).packPanels(static_cast<char *>(to), 0, panelsOf(m));
+  linesOf(copyLines, transposeWords, a.data, a.row, a.column, m, k)
+      .packPanels(static_cast<char *>(to), {0, panelsOf(m), 0, k});
 }
 
-void packB(void *to, const Strided &b, int64_t k, int64_t n, int64_t begin, int64_t end) {
-  linesOf(transposePairs, interleaveLines, b.data, b.column, b.row, n, k)
-      .packPanels(static_cast<char *>(to), begin, end);
+void packB(void *to, const Strided &b, int64_t k, int64_t n, const PackRange &range) {
+  linesOf(transposePairs, interleaveLines, b.data, b.column, b.row, n, k).packPanels(static_cast<char *>(to), range);
 }
 
 #else
 
 void packA(void *, const Strided &, int64_t, int64_t) {}
-void packB(void *, const Strided &, int64_t, int64_t, int64_t, int64_t) {}
+void packB(void *, const Strided &, int64_t, int64_t, const PackRange &) {}
 
 #endif
 

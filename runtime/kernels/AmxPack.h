@@ -20,8 +20,12 @@ constexpr int64_t panelBytes(int64_t k) { return stepsOf(k) * kStepBytes; }
 
 /// Packs A[m, k] to `to`, 64-byte aligned, of panelsOf(m) * panelBytes(k) bytes.
 void packA(void *to, const Strided &a, int64_t m, int64_t k);
-/// Packs the columns of panels [begin, end) of B[k, n], to where they lie in a whole of panelsOf(n) * panelBytes(k)
-/// bytes.
-void packB(void *to, const Strided &b, int64_t k, int64_t n, int64_t begin, int64_t end);
+/// A part of B: panels [panelBegin, panelEnd), of k [depthBegin, depthEnd); the depths are multiples of 32, or k.
+struct PackRange {
+  int64_t panelBegin, panelEnd, depthBegin, depthEnd;
+};
+/// Packs a part of B[k, n] to where it lies in a whole of panelsOf(n) * panelBytes(k) bytes.
+void packB(void *to, const Strided &b, int64_t k, int64_t n, const PackRange &range);
+inline void packB(void *to, const Strided &b, int64_t k, int64_t n) { packB(to, b, k, n, {0, panelsOf(n), 0, k}); }
 
 } // namespace tinyfin::amx
