@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arithmetic, reductions and products as users call them.
+#include "frontend/Autocast.h"
 #include "frontend/Ops.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -98,7 +99,9 @@ Tensor select(const Tensor &condition, const Operand &onTrue, const Operand &onF
 Tensor cast(const Tensor &x, DType dtype) { return x->spec.dtype == dtype ? x : makeTensor(castTo(x->read(), dtype)); }
 
 Tensor matmul(const Tensor &lhs, const Tensor &rhs) {
-  Var a = lhs->read(), b = rhs->read();
+  Var operands[] = {lhs->read(), rhs->read()};
+  autocastOperands(OpId::Matmul, operands);
+  auto &[a, b] = operands;
   if (a.spec().dtype != b.spec().dtype)
     throw UserError(ErrorKind::Type, "matmul: dtypes differ: " + a.spec().str() + " @ " + b.spec().str());
   bool vectorLeft = a.spec().rank() == 1, vectorRight = b.spec().rank() == 1;
@@ -113,6 +116,15 @@ Tensor matmul(const Tensor &lhs, const Tensor &rhs) {
     product = reshaped(product, dims);
   }
   return makeTensor(product);
+}
+
+Tensor linear(const Tensor &x, const Tensor &weight, const Tensor &bias) {
+  if (x->spec.rank() == 1) return squeeze(linear(unsqueeze(x, 0), weight, bias), 0);
+  Var operands[] = {x->read(), weight->read()};
+  autocastOperands(OpId::Matmul, operands);
+  Var y = applyOp(OpId::Matmul, {0, 1}, operands)[0];
+  if (bias) y = applyOp(OpId::Add, {}, {y, castTo(bias->read(), y.spec().dtype)})[0];
+  return makeTensor(std::move(y));
 }
 
 Tensor reduce(OpId op, const Tensor &x, std::optional<llvm::ArrayRef<int64_t>> axes, bool keepdims) {
@@ -188,8 +200,10 @@ Tensor clone(const Tensor &x) {
 }
 
 Vars raw(OpId op, Words attrs, llvm::ArrayRef<Var> operands) {
-  if (!fin::infoOf(op).isRandom) return applyOp(op, attrs, operands);
-  return applyRandomOp(op, std::move(attrs), operands);
+  Vars cast(operands);
+  autocastOperands(op, cast);
+  if (!fin::infoOf(op).isRandom) return applyOp(op, attrs, cast);
+  return applyRandomOp(op, std::move(attrs), cast);
 }
 
 } // namespace tinyfin::ops

@@ -41,6 +41,8 @@ Tensor clamp(const Tensor &x, const std::optional<Operand> &low, const std::opti
 Tensor select(const Tensor &condition, const Operand &onTrue, const Operand &onFalse);
 Tensor cast(const Tensor &x, DType dtype);
 Tensor matmul(const Tensor &lhs, const Tensor &rhs);
+/// x @ weight.T + bias of x [..., in], weight [out, in] and bias [out], which may be null.
+Tensor linear(const Tensor &x, const Tensor &weight, const Tensor &bias);
 /// Axes may be negative; none given: all.
 Tensor reduce(OpId op, const Tensor &x, std::optional<llvm::ArrayRef<int64_t>> axes, bool keepdims);
 Tensor argmax(const Tensor &x, std::optional<int64_t> axis, bool keepdims);

@@ -24,7 +24,7 @@ def Fin_GeluOp : Fin_CompositeOp<"gelu", "x * Phi(x); with `tanh` the approximat
   let example = "%y = fin.gelu %x {tanh = false} : (tensor<2x3xf32>) -> tensor<2x3xf32>";
   let savedOperands = [0];
 }
-def Fin_LayerNormOp : Fin_CompositeOp<"layer_norm", "(x - mean) * rstd * weight + bias over the axes from `axis` on; also returns mean and rstd = 1/sqrt(var + eps)"> {
+def Fin_LayerNormOp : Fin_CompositeOp<"layer_norm", "(x - mean) * rstd * weight + bias over the axes from `axis` on; also returns mean and rstd = 1/sqrt(var + eps), in f32 where x is bf16 or f16"> {
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$weight, Fin_FloatTensor:$bias, I64Attr:$axis, F64Attr:$eps);
   let results = (outs Fin_FloatTensor:$result, Fin_FloatTensor:$mean, Fin_FloatTensor:$rstd);
   let shapeRule = "layerNorm";
@@ -32,7 +32,7 @@ def Fin_LayerNormOp : Fin_CompositeOp<"layer_norm", "(x - mean) * rstd * weight 
   let savedOperands = [0, 1];
   let savedResults = [1, 2];
 }
-def Fin_BatchNormOp : Fin_CompositeOp<"batch_norm", "(x - mean) / sqrt(var + eps) * weight + bias per channel (axis 1) with the batch's mean and biased variance, which are returned"> {
+def Fin_BatchNormOp : Fin_CompositeOp<"batch_norm", "(x - mean) / sqrt(var + eps) * weight + bias per channel (axis 1) with the batch's mean and biased variance, which are returned (in f32 where x is bf16 or f16)"> {
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$weight, Fin_FloatTensor:$bias, F64Attr:$eps);
   let results = (outs Fin_FloatTensor:$result, Fin_FloatTensor:$mean, Fin_FloatTensor:$var);
   let shapeRule = "batchNorm";
@@ -51,6 +51,7 @@ def Fin_BatchNormInferenceOp : Fin_CompositeOp<"batch_norm_inference", "(x - mea
 def Fin_CrossEntropyOp : Fin_CompositeOp<"cross_entropy", "-log_softmax(logits)[label] of logits [N, C] and labels [N] in [0, C); a label out of range is an error"> {
   let arguments = (ins Fin_FloatTensor:$logits, Fin_IndexTensor:$labels, I64Attr:$reduction);
   let results = (outs Fin_FloatTensor:$result);
+  let autocast = "wide";
   let shapeRule = "crossEntropy";
   let example = "%loss = fin.cross_entropy %logits, %labels {reduction = 1 : i64} : (tensor<8x10xf32>, tensor<8xi64>) -> tensor<f32>";
   let savedOperands = [0, 1];
@@ -58,6 +59,7 @@ def Fin_CrossEntropyOp : Fin_CompositeOp<"cross_entropy", "-log_softmax(logits)[
 class Fin_PairLossOp<string mnemonic, string text> : Fin_CompositeOp<mnemonic, text> {
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$target, I64Attr:$reduction);
   let results = (outs Fin_FloatTensor:$result);
+  let autocast = "wide";
   let shapeRule = "pairLoss";
   let example = "%loss = fin." # mnemonic # " %x, %target {reduction = 1 : i64} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<f32>";
   let savedOperands = [0, 1];

@@ -12,12 +12,14 @@ class Fin_ContractionOp<string mnemonic, string text> : Fin_Op<mnemonic, [Pure]>
 def Fin_MatmulOp : Fin_ContractionOp<"matmul", "lhs @ rhs over the last two axes; leading axes broadcast"> {
   let description = "`transpose_lhs` and `transpose_rhs` read that operand with its last two axes swapped. Both operands have rank 2 or more.";
   let arguments = (ins Fin_FloatTensor:$lhs, Fin_FloatTensor:$rhs, BoolAttr:$transpose_lhs, BoolAttr:$transpose_rhs);
+  let autocast = "lower";
   let shapeRule = "matmul";
   let example = "%r = fin.matmul %x, %w {transpose_lhs = false, transpose_rhs = true} : (tensor<8x4xf32>, tensor<5x4xf32>) -> tensor<8x5xf32>";
   let savedOperands = [0, 1];
 }
 def Fin_Conv2dOp : Fin_ContractionOp<"conv2d", "cross-correlation of x [N,C,H,W] with weight [O,C,KH,KW]"> {
   let arguments = (ins Fin_FloatTensor:$x, Fin_FloatTensor:$weight, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let autocast = "lower";
   let shapeRule = "conv2d";
   let example = "%y = fin.conv2d %x, %weight {strides = array<i64: 1, 1>, padding = array<i64: 1, 1>} : (tensor<2x3x8x8xf32>, tensor<4x3x3x3xf32>) -> tensor<2x4x8x8xf32>";
   let savedOperands = [0, 1];

@@ -44,6 +44,8 @@ class Fin_Op<string mnemonic, list<Trait> traits = []>
   // What the derivative rule reads: the tape keeps only these (operand and result numbers).
   list<int> savedOperands = [];
   list<int> savedResults = [];
+  // What autocast does to floating point operands: "keep" (nothing), "lower" (to its dtype) or "wide" (halves to f32).
+  string autocast = "keep";
   // Section of the reference page, and of the Python module.
   string family = ?;
   // One use, with its types; a test parses it and the reference page shows it.

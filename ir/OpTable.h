@@ -25,6 +25,9 @@ struct AttrInfo {
 /// What an operand may hold.
 enum class DTypeSet : uint8_t { Any, Number, Float, Bool, Index, Int64 };
 
+/// What autocast does to an op's floating point operands: nothing, its dtype, or halves to f32. f64 always stays.
+enum class Autocast : uint8_t { Keep, Lower, Wide };
+
 /// The question a shape rule answers: result types from operand types and attributes.
 struct ShapeQuery {
   OpId op;
@@ -58,6 +61,7 @@ struct OpInfo {
   GraphRule vjp;       // null: not differentiable
   GraphRule decompose; // null: primitive
   llvm::ArrayRef<DTypeSet> operandDTypes; // an entry an operand
+  Autocast autocast;
 };
 
 const OpInfo &infoOf(OpId op);

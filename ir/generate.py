@@ -22,6 +22,7 @@ DTYPE_SETS = {  # ODS operand constraint -> DTypeSet: the shape rules' check is 
     "Fin_Tensor": "Any", "Fin_NumberTensor": "Number", "Fin_FloatTensor": "Float", "Fin_BoolTensor": "Bool",
     "Fin_IndexTensor": "Index", "Fin_IndexVector": "Int64", "Fin_RandomState": "Int64",
 }
+AUTOCAST = ("Keep", "Lower", "Wide")  # Autocast in ir/OpTable.h
 
 
 class RecordedOp:
@@ -55,6 +56,9 @@ class RecordedOp:
             self.dtype_sets.append(DTYPE_SETS[kind])
         traits = {t["def"] for t in record["traits"]}
         self.elementwise, self.composite = "Fin_Elementwise" in traits, "Fin_Composite" in traits
+        self.autocast = record["autocast"].capitalize()
+        if self.autocast not in AUTOCAST:
+            sys.exit(f"{record['!name']}: autocast is {record['autocast']!r}, wanted one of {', '.join(AUTOCAST).lower()}")
         self.random, self.effect = "Fin_Random" in traits, "Pure" not in traits
 
     @property
@@ -100,7 +104,8 @@ def op_table(ops):
             f'{f"operands{op.id}" if op.operands else "{}"}, {f"results{op.id}" if op.results else "{}"}, '
             f'{f"attrs{op.id}" if op.attrs else "{}"}, {flags}, {op.saved_operands}u, {op.saved_results}u, '
             f'shape::{op.shape_rule}, {f"vjp{op.id}" if op.differentiable else "nullptr"}, '
-            f'{f"decompose{op.id}" if op.composite else "nullptr"}, {f"dtypes{op.id}" if op.operands else "{}"}}},')
+            f'{f"decompose{op.id}" if op.composite else "nullptr"}, {f"dtypes{op.id}" if op.operands else "{}"}, '
+            f'Autocast::{op.autocast}}},')
     return "\n".join(out + ["};"])
 
 

@@ -21,23 +21,34 @@ static LogicalResult expectDims(ShapeQuery &q, size_t first, llvm::ArrayRef<Dim>
   return success();
 }
 
+// Parameters and statistics of halves may be f32: nothing is lost by keeping them so.
+static LogicalResult expectParameterDTypes(ShapeQuery &q) {
+  DType dtype = q.operands[0].dtype;
+  for (size_t i = 1; i < q.operands.size(); ++i)
+    if (DType found = q.operands[i].dtype; found != dtype && !(sizeOf(dtype) == 2 && found == DType::F32))
+      return q.fail(Twine("operand dtypes differ: ") + nameOf(dtype) + " vs " + nameOf(found));
+  return success();
+}
+
+static DType statisticsDType(DType dtype) { return sizeOf(dtype) == 2 ? DType::F32 : dtype; }
+
 // mean and rstd keep the normalized axes with extent 1, so that they broadcast with x.
 LogicalResult layerNorm(ShapeQuery &q) {
   const TensorSpec &x = q.operands[0];
   int64_t axis = q.attrs.integer();
-  if (failed(expectEqualDTypes(q)) || failed(expectAxis(q, axis, x.rank())) ||
+  if (failed(expectParameterDTypes(q)) || failed(expectAxis(q, axis, x.rank())) ||
       failed(expectDims(q, 1, llvm::ArrayRef<Dim>(x.dims).drop_front(axis))))
     return failure();
   Dims kept = x.dims;
   for (size_t i = axis; i < kept.size(); ++i) kept[i] = Dim(1);
   (void)q.result(x.dtype, x.dims);
-  (void)q.result(x.dtype, kept);
-  return q.result(x.dtype, kept);
+  (void)q.result(statisticsDType(x.dtype), kept);
+  return q.result(statisticsDType(x.dtype), kept);
 }
 
 static LogicalResult expectChannels(ShapeQuery &q) {
   const TensorSpec &x = q.operands[0];
-  if (failed(expectEqualDTypes(q))) return failure();
+  if (failed(expectParameterDTypes(q))) return failure();
   if (x.rank() < 2) return q.fail("x is " + x.str() + ", wanted rank 2 or more (axis 1 holds the channels)");
   return expectDims(q, 1, x.dims[1]);
 }
@@ -46,8 +57,8 @@ LogicalResult batchNorm(ShapeQuery &q) {
   const TensorSpec &x = q.operands[0];
   if (failed(expectChannels(q))) return failure();
   (void)q.result(x.dtype, x.dims);
-  (void)q.result(x.dtype, x.dims[1]);
-  return q.result(x.dtype, x.dims[1]);
+  (void)q.result(statisticsDType(x.dtype), x.dims[1]);
+  return q.result(statisticsDType(x.dtype), x.dims[1]);
 }
 
 LogicalResult batchNormInference(ShapeQuery &q) {

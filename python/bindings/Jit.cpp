@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dispatch of jitted functions: a call's signature finds its variant, whose program runs without Python. Recording
 // and verification are driven by tinyfin/jit.py.
+#include "frontend/Autocast.h"
 #include "frontend/Flush.h"
 #include "frontend/Jit.h"
 #include "llvm/ADT/StringMap.h"
@@ -75,6 +76,7 @@ public:
   Arguments flatten(py::handle args, py::handle kwargs) const {
     Arguments flat;
     flat.key.push_back(isGradEnabled() ? 'G' : 'g');
+    flat.put(autocastMode().key());
     flat.put(&flush::backend()); // compiled code and its memory are one backend's
     flat.addPositional(args.ptr(), staticPositions);
     if (kwargs.ptr() && PyDict_Check(kwargs.ptr()) && PyDict_Size(kwargs.ptr()) > 0) flat.addDict(kwargs.ptr(), staticNames.ptr(), false);

@@ -198,6 +198,9 @@ void addMethods(py::module_ &module) {
       if (!along) throw UserError(ErrorKind::Type, "softmax wants an axis: pass dim");
       return makeTensor(applyOp(op, {ops::normalizeAxis(*along, x->spec.rank())}, {x->read()})[0]);
     }, py::arg("dim") = py::none(), py::kw_only(), py::arg("axis") = py::none());
+  module.def("linear", [](const Tensor &x, const Tensor &weight, const std::optional<Tensor> &bias) {
+    return ops::linear(x, weight, bias.value_or(Tensor()));
+  }, py::arg("x"), py::arg("weight"), py::arg("bias") = py::none(), "x @ weight.T + bias of x [..., in], weight [out, in], bias [out].");
   addAutograd();
   addInPlace();
 }

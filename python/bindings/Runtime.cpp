@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Boundaries, modes, statistics and settings.
+#include "frontend/Autocast.h"
 #include "frontend/Flush.h"
 #include "python/bindings/Bindings.h"
 #include "runtime/Config.h"
@@ -98,6 +99,12 @@ void addRuntime(py::module_ &module) {
   module.attr("__version__") = version();
   module.def("is_grad_enabled", isGradEnabled);
   module.def("set_grad_enabled", setGradEnabled, py::arg("mode"), "Sets the mode of this thread and returns what it was.");
+  module.def("is_autocast_enabled", [] { return autocastMode().enabled; }, "Whether autocast is on in this thread.");
+  module.def("get_autocast_dtype", [] { return objectOfDType(autocastMode().dtype); }, "The dtype that autocast lowers to in this thread.");
+  module.def("_set_autocast", [](bool enabled, py::handle dtype) {
+    AutocastMode old = setAutocastMode({enabled, dtypeOfObject(dtype)});
+    return py::make_tuple(old.enabled, objectOfDType(old.dtype));
+  });
   module.def("sync", [] { Recorder::current().flush("sync()"); }, "Computes everything recorded on this thread.");
   module.def("mark_step", [] { Recorder::current().requestCut(); });
   module.def("module_enter", [] { ++moduleDepth; });

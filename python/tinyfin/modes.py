@@ -45,6 +45,31 @@ class enable_grad(_GradMode):
     wanted = True
 
 
+class autocast:
+    """Mixed precision: inside, matrix products and convolutions of this thread take their float operands in `dtype`
+    (bfloat16 or float16), and losses take theirs in float32; docs/semantics.md has the lists. Parameters stay float32 and
+    get float32 gradients. Use as `with autocast():` or `@autocast()`; `enabled=False` switches it off inside another."""
+
+    def __init__(self, dtype=_core.bfloat16, enabled=True):
+        self.mode, self.outer = (bool(enabled), dtype), []
+        _core._set_autocast(*_core._set_autocast(*self.mode))  # raises for a dtype it does not take
+
+    def __enter__(self):
+        self.outer.append(_core._set_autocast(*self.mode))
+        return self
+
+    def __exit__(self, *error):
+        _core._set_autocast(*self.outer.pop())
+
+    def __call__(self, function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            with autocast(self.mode[1], self.mode[0]):
+                return function(*args, **kwargs)
+
+        return wrapper
+
+
 class eager_mode:
     """Inside, ops run at once ("immediate", for debugging) or are collected into graphs ("deferred", the default)."""
 

@@ -132,3 +132,20 @@ func.func @random_offset(%s: tensor<2xi64>) {
   %r = fin.normal %s {shape = [2], dtype = f32, offset = -1 : i64} : (tensor<2xi64>) -> tensor<2xf32>
   return
 }
+
+// -----
+
+func.func @norm_of_halves_takes_f32_parameters_and_has_f32_statistics(%x: tensor<2x3xbf16>, %w: tensor<3xf32>, %h: tensor<3xbf16>) {
+  %a:3 = fin.layer_norm %x, %w, %w {axis = 1 : i64, eps = 1.0e-05 : f64} : (tensor<2x3xbf16>, tensor<3xf32>, tensor<3xf32>) -> (tensor<2x3xbf16>, tensor<2x1xf32>, tensor<2x1xf32>)
+  %b:3 = fin.batch_norm %x, %h, %w {eps = 1.0e-05 : f64} : (tensor<2x3xbf16>, tensor<3xbf16>, tensor<3xf32>) -> (tensor<2x3xbf16>, tensor<3xf32>, tensor<3xf32>)
+  return
+}
+
+// -----
+
+func.func @norm_of_f32_takes_no_halves(%x: tensor<2x3xf32>, %w: tensor<3xbf16>) {
+  // expected-error @+2 {{operand dtypes differ: float32 vs bfloat16}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %r:3 = fin.layer_norm %x, %w, %w {axis = 1 : i64, eps = 1.0e-05 : f64} : (tensor<2x3xf32>, tensor<3xbf16>, tensor<3xbf16>) -> (tensor<2x3xf32>, tensor<2x1xf32>, tensor<2x1xf32>)
+  return
+}

@@ -35,16 +35,13 @@ def _axis(x, dim):
 
 def linear(x, weight, bias=None):
     """x @ weight.T + bias of x [..., in], weight [out, in], bias [out]."""
-    if x.ndim == 1:
-        return linear(x.unsqueeze(0), weight, bias).squeeze(0)
-    y = ops.matmul(x, weight, False, True)
-    return y if bias is None else y + bias
+    return _core.linear(x, weight, bias)
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0):
     """Cross-correlation of x [N, C, H, W] with weight [O, C, KH, KW], zero padded."""
     y = ops.conv2d(x, weight, pair(stride, "stride"), pair(padding, "padding"))
-    return y if bias is None else y + bias.reshape(1, weight.shape[0], 1, 1)
+    return y if bias is None else y + bias.type_as(y).reshape(1, weight.shape[0], 1, 1)
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0):
