@@ -22,6 +22,8 @@ OPS |= {
     "linear": lambda m, f, x, e: f.linear(x, e["w"], e["b"]),
     "linear of a vector": lambda m, f, x, e: f.linear(x[0], e["w"], e["b"]),
     "conv2d": lambda m, f, x, e: f.conv2d(x.reshape(1, 8, 2, 2), e["k"], e["b"]),
+    "attention": lambda m, f, x, e: f.scaled_dot_product_attention(x.reshape(1, 2, 2, 8), e["x"].reshape(1, 2, 2, 8), e["x"].reshape(1, 2, 2, 8)),
+    "causal attention": lambda m, f, x, e: f.scaled_dot_product_attention(x[None], x[None], e["x"][None], is_causal=True),
     "pow": lambda m, f, x, e: x.abs() ** 2.5,
     "rpow": lambda m, f, x, e: 2.0**x,
     "softmax": lambda m, f, x, e: f.softmax(x, -1),
