@@ -3,6 +3,7 @@
 #include "backends/cpu/Contractions.h"
 #include "backends/cpu/Machine.h"
 #include "ir/Fin.h"
+#include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/OneDnn.h"
 
 using namespace mlir;

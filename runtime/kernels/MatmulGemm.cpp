@@ -1,113 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocking and packing for MatmulGemm.h, after the scheme of Goto and van de Geijn (ACM TOMS 34(3), 2008):
-//   for each block of k (kept short enough that panels stay in the inner caches)
-//     pack all of B's columns into panels of kTileCols; for each panel of up to kTileRows rows of A: pack, run tiles.
+// Blocking for MatmulGemm.h and PackedProduct.h, after the scheme of Goto and van de Geijn (ACM TOMS 34(3), 2008):
+//   for each block of k (kept short enough that a panel of B stays in the first cache)
+//     pack the rows of A into panels of up to kTileRows, if they do not lie well as they are
+//     for each panel of B, for each panel of A: a register tile, added to C from the second block of k on.
 #include "runtime/kernels/MatmulGemm.h"
-#include "runtime/kernels/Half.h"
-#include "runtime/kernels/MatmulTile.h"
+#include "runtime/kernels/MatmulPack.h"
+#include "runtime/kernels/PackedProduct.h"
 #include "runtime/kernels/Scratch.h"
 #include <algorithm>
-#include <type_traits>
 
 namespace tinyfin::gemm {
 namespace {
 
-constexpr int64_t kDepth = 384; // of k a block: a panel of B and one of A fit into 64 KiB
+constexpr int64_t kDepth = 384;     // of k a block, about: a panel of B fits into 48 KiB
+constexpr int64_t kLoneDepth = 512; // up to here k is one block: C is not read again
+constexpr int64_t kBlockRows = 128; // of A: with a block of k a fifth of a second cache of 1 MiB
 
-/// One step of a transposition by perfect shuffles: rows i and i + L/2 are interleaved into rows 2i and 2i + 1.
-template <class V, int... j> V interleave(V low, V high, bool upper, std::integer_sequence<int, j...>) {
-  constexpr int lanes = sizeof...(j);
-  return upper ? __builtin_shufflevector(low, high, (lanes / 2 + j / 2 + (j % 2) * lanes)...)
-               : __builtin_shufflevector(low, high, (j / 2 + (j % 2) * lanes)...);
-}
-
-/// to[j * toRow + i] = from[i * fromRow + j] for a square of kLanes x kLanes: log2(kLanes) perfect shuffles.
-template <class Acc>
-#if defined(__AVX512F__)
-__attribute__((min_vector_width(512)))
-#endif
-void transposeSquare(Acc *to, int64_t toRow, const Acc *from, int64_t fromRow) {
-  constexpr int lanes = kLanes<Acc>;
-  using V = Vector<Acc>;
-  using Lanes = std::make_integer_sequence<int, lanes>;
-  V rows[lanes], next[lanes];
-#pragma unroll
-  for (int i = 0; i < lanes; ++i) rows[i] = *reinterpret_cast<const V *>(from + i * fromRow);
-#pragma unroll
-  for (int stage = 1; stage < lanes; stage *= 2) {
-#pragma unroll
-    for (int i = 0; i < lanes / 2; ++i) {
-      next[2 * i] = interleave(rows[i], rows[i + lanes / 2], false, Lanes());
-      next[2 * i + 1] = interleave(rows[i], rows[i + lanes / 2], true, Lanes());
-    }
-#pragma unroll
-    for (int i = 0; i < lanes; ++i) rows[i] = next[i];
-  }
-#pragma unroll
-  for (int i = 0; i < lanes; ++i) *reinterpret_cast<V *>(to + i * toRow) = rows[i];
-}
-
-/// to[p * width + j] = from[p + j * stride] for p < depth, j < used.
-template <class Acc, class T>
-void packTransposed(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from, int64_t stride) {
-  int64_t squareRows = 0, squareDepth = 0;
-  if constexpr (std::is_same_v<Acc, T>) {
-    constexpr int64_t lanes = kLanes<Acc>;
-    squareRows = used / lanes * lanes;
-    squareDepth = depth / lanes * lanes;
-    for (int64_t j = 0; j < squareRows; j += lanes)
-      for (int64_t p = 0; p < squareDepth; p += lanes)
-        transposeSquare(to + p * width + j, width, from + j * stride + p, stride);
-  }
-  for (int64_t j = 0; j < used; ++j)
-    for (int64_t p = j < squareRows ? squareDepth : 0; p < depth; ++p)
-      to[p * width + j] = load<T>(from[j * stride + p]);
-}
-
-/// to[p * width + j] = from[p * stride + j] for p < depth, j < used. While enough rows follow, whole vectors are
-/// copied: what a row writes too much, the next ones write over, and what it reads too much lies in the next ones.
-template <class Acc, class T>
-void packRows(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from, int64_t stride) {
-  int64_t p = 0;
-  if constexpr (std::is_same_v<Acc, T>) {
-    constexpr int64_t most = std::max<int64_t>(kTileCols<Acc>, kTileRows), lanes = kLanes<Acc>;
-    for (; p < depth - most; ++p)
-      for (int64_t j = 0; j < used; j += lanes)
-        *reinterpret_cast<Vector<Acc> *>(to + p * width + j) =
-            *reinterpret_cast<const Vector<Acc> *>(from + p * stride + j);
-  }
-  for (; p < depth; ++p)
-    for (int64_t j = 0; j < used; ++j) to[p * width + j] = load<T>(from[p * stride + j]);
-}
-
-/// to[p * width + j] = from[p * depthStride + j * widthStride] for p < depth, j < used; zeros for used <= j < width.
-template <class Acc, class T>
-void packPanel(Acc *to, int64_t width, int64_t used, int64_t depth, const T *from, int64_t depthStride,
-               int64_t widthStride) {
-  if (widthStride == 1)
-    packRows(to, width, used, depth, from, depthStride);
-  else
-    packTransposed(to, width, used, depth, from, widthStride);
-  if (used == width) return;
-  for (int64_t p = 0; p < depth; ++p) std::fill(to + p * width + used, to + (p + 1) * width, Acc(0));
-}
-
-/// One tile whose columns or type do not fit C: computed into scratch, then stored element by element.
-template <class Acc, class T, class R>
-void storeThroughScratch(TileFn<Acc> tile, const TileInputs<Acc> &in, int64_t rows, int64_t cols, R *c, int64_t ldc,
-                         const T *bias, const TileStore<Acc> &finish) {
-  constexpr int width = kTileCols<Acc>;
-  alignas(64) Acc sums[kTileRows * width];
-  tile(in, sums, width, {});
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < cols; ++j) {
-      Acc value = sums[i * width + j];
-      if (bias) value += load<T>(bias[j]);
-      if (finish.accumulate) value += load<R>(c[i * ldc + j]);
-      if (finish.relu) value = value < 0 ? Acc(0) : value;
-      c[i * ldc + j] = store<R>(value);
-    }
-}
+/// k is spread evenly over its blocks.
+struct DepthBlocks {
+  int64_t k, count;
+  explicit DepthBlocks(int64_t k) : k(k), count(k <= kLoneDepth ? 1 : (k + kDepth - 1) / kDepth) {}
+  int64_t most() const { return (k + count - 1) / count; }
+  int64_t begin(int64_t block) const { return std::min(k, block * most()); }
+};
 
 /// Rows are spread evenly over the fewest panels, so that no tile is left with a row or two.
 struct RowPanels {
@@ -116,106 +31,205 @@ struct RowPanels {
   int64_t begin(int64_t panel) const { return m * panel / count; }
 };
 
-/// Operands of type T, accumulated in Acc, stored as R.
-template <class Acc, class T, class R> class BlockProduct {
+/// One tile whose columns do not fit C: computed into a buffer, of which `cols` are taken.
+template <class Acc>
+void multiplyEdge(TileFn<Acc> tile, const TileInputs<Acc> &in, int64_t rows, int64_t cols, Acc *c, int64_t ldc,
+                  bool accumulate) {
+  constexpr int width = kTileCols<Acc>;
+  alignas(64) Acc sums[kTileRows * width];
+  tile(in, sums, width, false);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < cols; ++j)
+      c[i * ldc + j] = accumulate ? c[i * ldc + j] + sums[i * width + j] : sums[i * width + j];
+}
+
+/// The rows of A for one block of k: read where they lie, or packed into scratch panel behind panel.
+template <class Acc> class PanelsOfA {
 public:
-  explicit BlockProduct(const Block &block) : block(block) {
-    // Storage narrower than the accumulator must not be rounded between blocks of k.
-    depth = std::is_same_v<Acc, R> ? std::min(kDepth, block.k) : block.k;
-    panels = (block.n + width - 1) / width;
-    packedB = scratch<Acc>(ScratchUse::GemmB, panels * width * depth);
-    packedA = scratch<Acc>(ScratchUse::GemmA, kTileRows * depth);
+  template <class T>
+  PanelsOfA(const T *a, int64_t aRow, int64_t aCol, int64_t m, int64_t depth, bool packs) : rows(m), depth(depth) {
+    if constexpr (std::is_same_v<Acc, T>) {
+      if (!packs) {
+        data = a, panelStride = aRow, step = aCol == 1 ? aRow : aCol, neighbours = aCol != 1;
+        return;
+      }
+    }
+    Acc *packed = scratch<Acc>(ScratchUse::GemmA, m * depth + kLanes<Acc>);
+    for (int64_t panel = 0; panel < rows.count; ++panel) {
+      int64_t begin = rows.begin(panel), count = rows.begin(panel + 1) - begin;
+      packPanel(packed + begin * depth, count, count, depth, a + begin * aRow, aCol, aRow);
+    }
+    data = packed, panelStride = depth, step = 0, neighbours = true;
   }
 
-  void run() {
-    for (int64_t k0 = 0; k0 < block.k; k0 += depth) {
-      int64_t count = std::min(depth, block.k - k0);
-      packB(k0, count);
-      RowPanels rows(block.m);
-      for (int64_t panel = 0; panel < rows.count; ++panel)
-        multiplyRows(rows.begin(panel), rows.begin(panel + 1) - rows.begin(panel), k0, count);
+  int64_t count() const { return rows.count; }
+  int64_t begin(int64_t panel) const { return rows.begin(panel); }
+  int64_t size(int64_t panel) const { return rows.begin(panel + 1) - rows.begin(panel); }
+  bool areNeighbours() const { return neighbours; }
+  TileInputs<Acc> inputs(int64_t panel, const Acc *b, int64_t bRow) const {
+    return {data + rows.begin(panel) * panelStride, step ? step : size(panel), b, bRow, depth};
+  }
+
+private:
+  RowPanels rows;
+  int64_t depth;
+  const Acc *data = nullptr;
+  int64_t panelStride = 0, step = 0; // step 0: a panel's own width
+  bool neighbours = false;
+};
+
+/// Rows that lie 4 KiB apart fall into the same set of the first cache and push each other out.
+template <class Acc> bool liesBadly(int64_t aRow) {
+  int64_t distance = aRow * static_cast<int64_t>(sizeof(Acc)) % 4096;
+  return std::min(distance, 4096 - distance) < 128;
+}
+
+template <class Acc, class T> bool packsA(int64_t aRow, int64_t aCol, int64_t m, int64_t cols) {
+  if (!std::is_same_v<Acc, T>) return true;
+  if (cols <= 2 * kTileCols<Acc>) return false;
+  return aCol != 1 || (m > kTileRows / 2 && liesBadly<Acc>(aRow));
+}
+
+/// C += or = all panels of A times one panel of B.
+template <class Acc>
+void multiplyPanel(const PanelsOfA<Acc> &a, const Acc *b, int64_t bRow, int64_t cols, Acc *c, int64_t ldc,
+                   bool accumulate) {
+  int vectors = cols <= kLanes<Acc> ? 1 : 2;
+  for (int64_t panel = 0; panel < a.count(); ++panel) {
+    TileFn<Acc> tile = tileFor<Acc>(a.size(panel), vectors, a.areNeighbours());
+    TileInputs<Acc> in = a.inputs(panel, b, bRow);
+    Acc *out = c + a.begin(panel) * ldc;
+    if (cols == vectors * kLanes<Acc>)
+      tile(in, out, ldc, accumulate);
+    else
+      multiplyEdge<Acc>(tile, in, a.size(panel), cols, out, ldc, accumulate);
+  }
+}
+
+/// Panels are whole in k and follow each other.
+template <class Acc, class T> void multiplyPacked(const PackedBlock &block) {
+  constexpr int64_t width = kTileCols<Acc>;
+  const Acc *packed = static_cast<const Acc *>(block.panels);
+  Acc *c = static_cast<Acc *>(block.c);
+  if (block.k == 0)
+    for (int64_t i = 0; i < block.rows; ++i) std::fill_n(c + i * block.ldc, block.cols, Acc(0));
+  bool packs = packsA<Acc, T>(block.a.row, block.a.col, block.rows, block.cols);
+  DepthBlocks depths(block.k);
+  for (int64_t i = 0, k0 = 0; k0 < block.k; k0 = depths.begin(++i)) {
+    int64_t depth = depths.begin(i + 1) - k0;
+    PanelsOfA<Acc> a(static_cast<const T *>(block.a.data) + k0 * block.a.col, block.a.row, block.a.col, block.rows,
+                     depth, packs);
+    for (int64_t column = 0; column < block.cols; column += width)
+      multiplyPanel<Acc>(a, packed + column * block.k + k0 * width, width, std::min(width, block.cols - column),
+                         c + column, block.ldc, i > 0);
+  }
+}
+
+template <class Acc> int64_t panelBytes(int64_t k) { return kTileCols<Acc> * k * static_cast<int64_t>(sizeof(Acc)); }
+
+template <class Acc, class T>
+void packPanels(const MatrixView &b, int64_t k, int64_t n, const PackRange &range, void *packed) {
+  constexpr int64_t width = kTileCols<Acc>;
+  // Rows of B lie in other pages each: few at a time, through all panels.
+  int64_t piece = b.col == 1 ? 16 : range.depthEnd - range.depthBegin;
+  for (int64_t depth = range.depthBegin; depth < range.depthEnd; depth += piece)
+    for (int64_t panel = range.panelBegin; panel < range.panelEnd; ++panel)
+      packPanel(static_cast<Acc *>(packed) + (panel * k + depth) * width, width, std::min(width, n - panel * width),
+                std::min(piece, range.depthEnd - depth),
+                static_cast<const T *>(b.data) + depth * b.row + panel * width * b.col, b.row, b.col);
+}
+
+/// A block whose B is packed here, if at all: a panel at a time while one block of rows uses it, else all panels.
+template <class Acc, class T> class BlockProduct {
+public:
+  BlockProduct(const Block &block, Acc *c, int64_t ldc) : block(block), c(c), ldc(ldc), depths(block.k) {}
+
+  void run(bool accumulate) {
+    for (int64_t i = 0, k0 = 0; k0 < block.k; k0 = depths.begin(++i)) {
+      int64_t depth = depths.begin(i + 1) - k0;
+      if (block.m > kBlockRows && !readsInPlace(width))
+        for (int64_t column = 0; column < block.n; column += width) packB(column, column * depth, k0, depth);
+      for (int64_t row = 0; row < block.m; row += kBlockRows) multiplyRows(row, k0, depth, accumulate || i > 0);
     }
+  }
+
+  static ScratchNeed scratchNeed(int64_t m, int64_t n, int64_t k) {
+    int64_t depth = DepthBlocks(k).most(), panels = m > kBlockRows ? (n + width - 1) / width : 1;
+    return {std::min(m, kBlockRows) * depth + kLanes<Acc>, panels * width * depth, std::min(m, kBlockRows) * n};
   }
 
 private:
   static constexpr int64_t width = kTileCols<Acc>;
 
-  /// Rows of B that already lie as a panel would are read in place.
-  bool readsBInPlace() const {
-    return std::is_same_v<Acc, T> && block.bCol == 1 && (block.m <= 2 * kTileRows || block.n == width);
+  /// Few rows do not repay packing, and a single panel is read as it would be packed.
+  bool readsInPlace(int64_t cols) const {
+    return std::is_same_v<Acc, T> && block.bCol == 1 && cols == width && (block.m <= 2 * kTileRows || block.n == width);
+  }
+  const T *bAt(int64_t column, int64_t k0) const {
+    return static_cast<const T *>(block.b) + k0 * block.bRow + column * block.bCol;
+  }
+  const Acc *packB(int64_t column, int64_t at, int64_t k0, int64_t depth) const {
+    Acc *packed = scratch<Acc>(ScratchUse::GemmB, scratchNeed(block.m, block.n, block.k).b) + at;
+    packPanel(packed, width, std::min(width, block.n - column), depth, bAt(column, k0), block.bRow, block.bCol);
+    return packed;
   }
 
-  void packB(int64_t k0, int64_t count) {
-    const T *b = static_cast<const T *>(block.b) + k0 * block.bRow;
-    for (int64_t panel = 0; panel < panels; ++panel) {
-      int64_t used = std::min(width, block.n - panel * width);
-      if (used == width && readsBInPlace()) continue;
-      packPanel(packedB + panel * width * count, width, used, count, b + panel * width * block.bCol, block.bRow,
-                block.bCol);
+  void multiplyRows(int64_t row, int64_t k0, int64_t depth, bool accumulate) {
+    int64_t rows = std::min(kBlockRows, block.m - row);
+    bool packs = packsA<Acc, T>(block.aRow, block.aCol, rows, block.n);
+    PanelsOfA<Acc> a(static_cast<const T *>(block.a) + row * block.aRow + k0 * block.aCol, block.aRow, block.aCol, rows,
+                     depth, packs);
+    for (int64_t column = 0; column < block.n; column += width) {
+      int64_t cols = std::min(width, block.n - column), bRow = width;
+      const Acc *b = nullptr;
+      if constexpr (std::is_same_v<Acc, T>)
+        if (readsInPlace(cols)) b = bAt(column, k0), bRow = block.bRow;
+      if (!b && block.m > kBlockRows) b = scratch<Acc>(ScratchUse::GemmB, 0) + column * depth;
+      if (!b) b = packB(column, 0, k0, depth);
+      multiplyPanel<Acc>(a, b, bRow, cols, c + row * ldc + column, ldc, accumulate);
     }
-  }
-
-  void multiplyRows(int64_t row, int64_t rows, int64_t k0, int64_t count) {
-    const T *a = static_cast<const T *>(block.a) + row * block.aRow + k0 * block.aCol;
-    TileInputs<Acc> in{packedA, 1, rows, nullptr, width, count};
-    bool inPlace = false;
-    if constexpr (std::is_same_v<Acc, T>) {
-      inPlace = block.aCol == 1 || block.n <= 2 * width;
-      if (inPlace) in.a = a, in.aRow = block.aRow, in.aCol = block.aCol;
-    }
-    if (!inPlace) packPanel(packedA, rows, rows, count, a, block.aCol, block.aRow);
-    for (int64_t panel = 0; panel < panels; ++panel) multiplyPanel(row, rows, k0, count, panel, in);
-  }
-
-  void multiplyPanel(int64_t row, int64_t rows, int64_t k0, int64_t count, int64_t panel, TileInputs<Acc> in) {
-    int64_t column = panel * width, cols = std::min(width, block.n - column);
-    bool last = k0 + count == block.k;
-    TileFn<Acc> tile = tileFor<Acc>(rows, cols <= kLanes<Acc> ? 1 : 2);
-    R *c = static_cast<R *>(block.c) + row * block.ldc + column;
-    const T *bias = last && block.bias ? static_cast<const T *>(block.bias) + column : nullptr;
-    TileStore<Acc> finish{nullptr, last && block.relu, block.accumulate || k0 > 0};
-    in.b = packedB + panel * width * count;
-    if constexpr (std::is_same_v<Acc, T>)
-      if (cols == width && readsBInPlace())
-        in.b = static_cast<const T *>(block.b) + k0 * block.bRow + column, in.bRow = block.bRow;
-    if constexpr (std::is_same_v<Acc, R>)
-      if (cols == width && (!bias || std::is_same_v<Acc, T>)) {
-        finish.bias = reinterpret_cast<const Acc *>(bias);
-        return tile(in, c, block.ldc, finish);
-      }
-    storeThroughScratch<Acc, T, R>(tile, in, rows, cols, c, block.ldc, bias, finish);
   }
 
   const Block &block;
-  int64_t depth, panels;
-  Acc *packedA, *packedB;
+  Acc *c;
+  int64_t ldc;
+  DepthBlocks depths;
 };
 
-/// With k = 0 the product is zero: only the epilogue remains.
-template <class Acc, class T, class R> void storeEmptyProduct(const Block &block) {
-  const T *bias = static_cast<const T *>(block.bias);
-  for (int64_t i = 0; i < block.m; ++i) {
-    R *row = static_cast<R *>(block.c) + i * block.ldc;
-    for (int64_t j = 0; j < block.n; ++j) {
-      Acc value = bias ? load<T>(bias[j]) : Acc(0);
-      if (block.accumulate) value += load<R>(row[j]);
-      row[j] = store<R>(block.relu && value < 0 ? Acc(0) : value);
+/// With k = 0 the product is zero.
+template <class R> void storeEmptyProduct(const Block &block) {
+  for (int64_t i = 0; i < block.m && !block.accumulate; ++i)
+    std::fill_n(static_cast<R *>(block.c) + i * block.ldc, block.n, R{});
+}
+
+/// Storage narrower than the accumulator is rounded once, from a buffer of some rows.
+template <class Acc, class T> void multiplyNarrow(const Block &block) {
+  constexpr int64_t most = kBlockRows;
+  for (int64_t row = 0; row < block.m; row += most) {
+    Block part = block;
+    part.m = std::min(most, block.m - row);
+    part.a = static_cast<const T *>(block.a) + row * block.aRow;
+    Acc *sums = scratch<Acc>(ScratchUse::GemmC, part.m * block.n);
+    BlockProduct<Acc, T>(part, sums, block.n).run(false);
+    for (int64_t i = 0; i < part.m; ++i) {
+      T *to = static_cast<T *>(block.c) + (row + i) * block.ldc;
+      for (int64_t j = 0; j < block.n; ++j)
+        to[j] = store<T>(sums[i * block.n + j] + (block.accumulate ? load<T>(to[j]) : Acc(0)));
     }
   }
 }
 
-template <class Acc, class T, class R> void multiplyInto(const Block &block) {
+template <class Acc, class T> void multiplyAs(const Block &block) {
   if (block.m == 0 || block.n == 0) return;
-  if (block.k == 0) return storeEmptyProduct<Acc, T, R>(block);
-  BlockProduct<Acc, T, R>(block).run();
+  bool direct = block.wide || std::is_same_v<Acc, T>;
+  if (block.k == 0) return direct ? storeEmptyProduct<Acc>(block) : storeEmptyProduct<T>(block);
+  if (direct) return BlockProduct<Acc, T>(block, static_cast<Acc *>(block.c), block.ldc).run(block.accumulate);
+  multiplyNarrow<Acc, T>(block);
 }
 
-template <class Acc, class T> void multiplyAs(const Block &block) {
-  if (block.wide)
-    multiplyInto<Acc, T, Acc>(block);
-  else
-    multiplyInto<Acc, T, T>(block);
-}
+template <class Acc, class T>
+constexpr PackedProduct kOwn = {kTileCols<Acc>,         kBlockRows, 128, panelBytes<Acc>, packPanels<Acc, T>,
+                                multiplyPacked<Acc, T>, multiply};
 
 } // namespace
 
@@ -232,6 +246,22 @@ void multiply(DType dtype, const Block &block) {
   }
 }
 
-int64_t columnMultiple(DType dtype) { return dtype == DType::F64 ? kTileCols<double> : kTileCols<float>; }
+ScratchNeed scratchNeed(DType dtype, int64_t m, int64_t n, int64_t k) {
+  return dtype == DType::F64 ? BlockProduct<double, double>::scratchNeed(m, n, k)
+                             : BlockProduct<float, float>::scratchNeed(m, n, k);
+}
+
+const PackedProduct &ownProduct(DType dtype) {
+  switch (dtype) {
+  case DType::F32:
+    return kOwn<float, float>;
+  case DType::F64:
+    return kOwn<double, double>;
+  case DType::BF16:
+    return kOwn<float, BFloat16>;
+  default:
+    return kOwn<float, Float16>;
+  }
+}
 
 } // namespace tinyfin::gemm

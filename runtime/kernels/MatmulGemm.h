@@ -17,8 +17,6 @@ struct Block {
   int64_t bRow, bCol;
   void *c;
   int64_t ldc;
-  const void *bias = nullptr; // over the columns, or null
-  bool relu = false;
   bool accumulate = false; // adds to what C holds
   bool wide = false;       // C has the accumulator's type: f32 for bf16 and f16
 };
@@ -26,7 +24,10 @@ struct Block {
 /// Float dtypes only; f32, bf16 and f16 accumulate in f32, f64 in f64.
 void multiply(DType dtype, const Block &block);
 
-/// The preferred multiple of columns of a block of this dtype.
-int64_t columnMultiple(DType dtype);
+/// Elements of the accumulator's type that `multiply` takes of ScratchUse::GemmA, GemmB and (bf16 and f16 alone) GemmC.
+struct ScratchNeed {
+  int64_t a, b, c;
+};
+ScratchNeed scratchNeed(DType dtype, int64_t m, int64_t n, int64_t k);
 
 } // namespace tinyfin::gemm

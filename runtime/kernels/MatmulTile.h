@@ -9,10 +9,13 @@ namespace tinyfin::gemm {
 
 #if defined(__AVX512F__)
 inline constexpr int kVectorBytes = 64, kTileRows = 14;
+#define TINYFIN_WIDE_VECTORS __attribute__((min_vector_width(512)))
 #elif defined(__AVX__)
 inline constexpr int kVectorBytes = 32, kTileRows = 6;
+#define TINYFIN_WIDE_VECTORS
 #else
 inline constexpr int kVectorBytes = 16, kTileRows = 4;
+#define TINYFIN_WIDE_VECTORS
 #endif
 
 template <class Acc> inline constexpr int kLanes = kVectorBytes / sizeof(Acc);
@@ -24,26 +27,47 @@ template <class Acc> struct VectorOf {
 };
 template <class Acc> using Vector = typename VectorOf<Acc>::type;
 
-/// What happens to a tile of A*B on its way into C. `bias` points at the tile's first column, or is null.
-template <class Acc> struct TileStore {
-  const Acc *bias = nullptr;
-  bool relu = false;
-  bool accumulate = false;
-};
+template <class Acc> TINYFIN_WIDE_VECTORS inline Vector<Acc> splat(Acc value) {
+  return [&]<int... i>(std::integer_sequence<int, i...>) {
+    return Vector<Acc>{((void)i, value)...};
+  }(std::make_integer_sequence<int, kLanes<Acc>>());
+}
 
-/// Where the tile's operands are: A(i, p) = a[i * aRow + p * aCol], B(p, j) = b[p * bRow + j].
+/// Where the tile's operands are: B(p, j) = b[p * bRow + j]; A(i, p) = a[i + p * aStep] if the rows of the tile are
+/// neighbours, else a[i * aStep + p].
 template <class Acc> struct TileInputs {
   const Acc *a;
-  int64_t aRow, aCol;
+  int64_t aStep;
   const Acc *b;
   int64_t bRow, k;
 };
 
-template <class Acc, int rows, int vectors>
-#if defined(__AVX512F__)
-__attribute__((min_vector_width(512)))
-#endif
-void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_t cRow, const TileStore<Acc> &store) {
+/// Row i of A at the current p. Addresses are a base plus 0, 1 or 2 steps: x86 adds those for free, and five bases fit
+/// into registers where fourteen would not.
+template <class Acc, int rows, bool neighbours> class TileRows {
+public:
+  explicit TileRows(const TileInputs<Acc> &in) : step(in.aStep) {
+#pragma unroll
+    for (int i = 0; i < kBases; ++i) bases[i] = in.a + 3 * i * step;
+  }
+  Acc at(int i) const { return neighbours ? bases[0][i] : bases[i / 3][i % 3 * step]; }
+  void advance() {
+#pragma unroll
+    for (int i = 0; i < kBases; ++i) {
+      bases[i] += neighbours ? step : 1;
+      asm("" : "+r"(bases[i])); // or the compiler would keep an address a row
+    }
+  }
+
+private:
+  static constexpr int kBases = neighbours ? 1 : (rows + 2) / 3;
+  const Acc *bases[kBases];
+  int64_t step;
+};
+
+/// C = A * B, or C += A * B.
+template <class Acc, int rows, int vectors, bool neighbours>
+TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_t cRow, bool accumulate) {
   constexpr int lanes = kLanes<Acc>;
   using V = Vector<Acc>;
   V sums[rows][vectors];
@@ -51,44 +75,42 @@ void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_t cRow, const TileSto
   for (int i = 0; i < rows; ++i)
 #pragma unroll
     for (int h = 0; h < vectors; ++h) sums[i][h] = V{};
-  const Acc *a = in.a, *b = in.b;
-  const int64_t aRow = in.aRow, aCol = in.aCol, bRow = in.bRow;
-  for (int64_t p = in.k; p > 0; --p, a += aCol, b += bRow) {
+  TileRows<Acc, rows, neighbours> a(in);
+  const Acc *b = in.b;
+  const int64_t bRow = in.bRow;
+#pragma unroll 1
+  for (int64_t p = in.k; p > 0; --p, a.advance(), b += bRow) {
     V columns[vectors];
 #pragma unroll
     for (int h = 0; h < vectors; ++h) columns[h] = *reinterpret_cast<const V *>(b + h * lanes);
 #pragma unroll
-    for (int i = 0; i < rows; ++i)
+    for (int i = 0; i < rows; ++i) {
+      const V factor = splat<Acc>(a.at(i));
 #pragma unroll
-      for (int h = 0; h < vectors; ++h) sums[i][h] += a[i * aRow] * columns[h];
+      for (int h = 0; h < vectors; ++h) sums[i][h] += factor * columns[h];
+    }
   }
-  V bias[vectors] = {};
-  if (store.bias)
-#pragma unroll
-    for (int h = 0; h < vectors; ++h) bias[h] = *reinterpret_cast<const V *>(store.bias + h * lanes);
 #pragma unroll
   for (int i = 0; i < rows; ++i)
 #pragma unroll
     for (int h = 0; h < vectors; ++h) {
       V *out = reinterpret_cast<V *>(c + i * cRow + h * lanes);
-      V value = sums[i][h] + bias[h];
-      if (store.accumulate) value += *out;
-      if (store.relu) value = value < V{} ? V{} : value; // a NaN stays
-      *out = value;
+      *out = accumulate ? *out + sums[i][h] : sums[i][h];
     }
 }
 
-template <class Acc> using TileFn = void (*)(const TileInputs<Acc> &, Acc *, int64_t, const TileStore<Acc> &);
+template <class Acc> using TileFn = void (*)(const TileInputs<Acc> &, Acc *, int64_t, bool);
 
 /// The tile function for `rows` in [1, kTileRows] and one or two vectors of columns.
-template <class Acc> TileFn<Acc> tileFor(int rows, int vectors) {
+template <class Acc> TileFn<Acc> tileFor(int rows, int vectors, bool neighbours) {
   static constexpr auto table = []<int... i>(std::integer_sequence<int, i...>) {
     struct Table {
-      TileFn<Acc> entries[2][kTileRows];
+      TileFn<Acc> entries[2][2][kTileRows];
     };
-    return Table{{{multiplyTile<Acc, i + 1, 1>...}, {multiplyTile<Acc, i + 1, 2>...}}};
+    return Table{{{{multiplyTile<Acc, i + 1, 1, false>...}, {multiplyTile<Acc, i + 1, 2, false>...}},
+                  {{multiplyTile<Acc, i + 1, 1, true>...}, {multiplyTile<Acc, i + 1, 2, true>...}}}};
   }(std::make_integer_sequence<int, kTileRows>());
-  return table.entries[vectors - 1][rows - 1];
+  return table.entries[neighbours][vectors - 1][rows - 1];
 }
 
 } // namespace tinyfin::gemm

@@ -5,13 +5,18 @@
 #include "runtime/DType.h"
 #include "runtime/Status.h"
 #include "runtime/ThreadPool.h"
-#include "runtime/kernels/Matmul.h"
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 
 namespace tinyfin {
+
+/// What is done to a forward convolution before it is stored: `+ bias` over the output channels, `+ what the output
+/// holds`, then relu.
+struct Epilogue {
+  bool bias = false, accumulate = false, relu = false;
+};
 
 enum class ConvKind : uint8_t { Forward, InputGrad, WeightGrad };
 

@@ -35,7 +35,7 @@ public:
 
   int32_t forward(const Tensor &x, const Tensor &weight, const Tensor &y) {
     const C *weights;
-    if (!reserveScratch(positions, taps) || !widenWeights(weight, weights)) return failOutOfMemory(call);
+    if (!reserveScratch(outChannels, positions, taps) || !widenWeights(weight, weights)) return failOutOfMemory(call);
     parallelFor(call.library, images, pieceOf(outputImage * taps / 8), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
         T *to = y.as<T>() + n * outputImage;
@@ -51,7 +51,7 @@ public:
 
   int32_t inputGrad(const Tensor &dy, const Tensor &weight, const Tensor &dx) {
     const C *weights;
-    if (!reserveScratch(positions, outChannels) || !widenWeights(weight, weights)) return failOutOfMemory(call);
+    if (!reserveScratch(taps, positions, outChannels) || !widenWeights(weight, weights)) return failOutOfMemory(call);
     parallelFor(call.library, images, pieceOf(outputImage * taps / 8), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
         C *columns = scratch<C>(ScratchUse::Columns, taps * positions);
@@ -66,7 +66,7 @@ public:
   int32_t weightGrad(const Tensor &x, const Tensor &dy, const Tensor &dweight) {
     int64_t weights = outChannels * taps, group = std::max<int64_t>(1, (images + kMostGroups - 1) / kMostGroups);
     int64_t groups = std::max<int64_t>(1, (images + group - 1) / group);
-    if (!reserveScratch(taps, positions) || !reserve<C>(call, ScratchUse::LayoutW, groups * weights))
+    if (!reserveScratch(outChannels, taps, positions) || !reserve<C>(call, ScratchUse::LayoutW, groups * weights))
       return failOutOfMemory(call);
     C *partial = scratch<C>(ScratchUse::LayoutW, groups * weights);
     std::fill(partial, partial + weights, C(0));
@@ -94,9 +94,9 @@ private:
     gemm::multiply(dtypeOf<C>, block);
   }
 
-  bool reserveScratch(int64_t n, int64_t k) {
+  bool reserveScratch(int64_t m, int64_t n, int64_t k) {
     int64_t narrow = isNarrow ? std::max(inputImage, outputImage) : 0;
-    return reserveGemm<C>(call, n, k) && reserve<C>(call, ScratchUse::Columns, taps * positions + kOverrun) &&
+    return reserveGemm<C>(call, m, n, k) && reserve<C>(call, ScratchUse::Columns, taps * positions + kOverrun) &&
            reserve<C>(call, ScratchUse::Library, paddedSize()) && reserve<C>(call, ScratchUse::LayoutX, narrow) &&
            reserve<C>(call, ScratchUse::LayoutY, narrow);
   }

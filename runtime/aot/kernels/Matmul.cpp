@@ -38,7 +38,7 @@ template <class T> int32_t matmul(const Call &call) {
   int64_t m = result.dims[result.rank - 2], n = result.dims[result.rank - 1], k = a.isTransposed ? a.rows() : a.cols();
   int64_t batches = product(result.dims, 0, result.rank - 2);
   if (batches * m * n == 0) return kOk;
-  if (!reserveGemm<T>(call, std::min(n, kBlockColumns), k)) return failOutOfMemory(call);
+  if (!reserveGemm<T>(call, std::min(m, kBlockRows), std::min(n, kBlockColumns), k)) return failOutOfMemory(call);
   int64_t rowBlocks = (m + kBlockRows - 1) / kBlockRows, columnBlocks = (n + kBlockColumns - 1) / kBlockColumns;
   int64_t work = std::min(m, kBlockRows) * std::min(n, kBlockColumns) * k / 8;
   parallelFor(call.library, batches * rowBlocks * columnBlocks, pieceOf(work), [&](int64_t begin, int64_t end) {

@@ -6,6 +6,7 @@
 #include "runtime/Attrs.h"
 #include "runtime/aot/Aot.h"
 #include "runtime/kernels/Half.h"
+#include "runtime/kernels/MatmulGemm.h"
 #include "runtime/kernels/Scratch.h"
 #include <algorithm>
 #include <limits>
@@ -48,12 +49,11 @@ inline int32_t failOutOfMemory(const Call &call) {
   return aot_fail(call.library, kOutOfMemory, "cannot allocate scratch memory");
 }
 
-/// Scratch of one product of blocks (MatmulGemm.cpp).
-template <class T> bool reserveGemm(const Call &call, int64_t n, int64_t k) {
-  constexpr int64_t kRows = 16, kColumns = 64; // no tile is larger
-  int64_t width = (n + kColumns - 1) / kColumns * kColumns;
-  return reserve<Compute<T>>(call, ScratchUse::GemmB, width * k) &&
-         reserve<Compute<T>>(call, ScratchUse::GemmA, kRows * k);
+/// Scratch of products of blocks of up to m x n x k.
+template <class T> bool reserveGemm(const Call &call, int64_t m, int64_t n, int64_t k) {
+  gemm::ScratchNeed need = gemm::scratchNeed(dtypeOf<T>, m, n, k);
+  return reserve<Compute<T>>(call, ScratchUse::GemmA, need.a) && reserve<Compute<T>>(call, ScratchUse::GemmB, need.b) &&
+         (sizeof(T) == sizeof(Compute<T>) || reserve<Compute<T>>(call, ScratchUse::GemmC, need.c));
 }
 
 /// Indices of either width.

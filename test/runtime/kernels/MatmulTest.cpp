@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fin.matmul and MatmulPlan against sums in f64.
-#include "TestTensor.h"
 #include "runtime/kernels/Matmul.h"
+#include "TestTensor.h"
 #include <atomic>
 
 namespace tinyfin::test {
@@ -106,40 +106,35 @@ TEST(Matmul, TooManyBroadcastGroupsAreRefused) {
   EXPECT_EQ(spec.status().message(), "matmul: the batch axes broadcast in more than 6 groups");
 }
 
-TEST(MatmulPlan, Epilogues) {
-  for (DType dtype : kFloatDTypes)
-    for (int64_t size : {20, 120})
-      for (int64_t k : {int64_t(0), size})
-        for (int flags = 0; flags < 8; ++flags) {
-          SCOPED_TRACE(testing::Message() << nameOf(dtype) << " size " << size << " k " << k << " flags " << flags);
-          TestTensor lhs = TestTensor::random(dtype, {size, k}, 3), rhs = TestTensor::random(dtype, {k, size}, 4);
-          TestTensor bias = TestTensor::random(dtype, {size}, 5), result = TestTensor::random(dtype, {size, size}, 6);
-          auto spec = MatmulSpec::from(dtype, lhs.dims, rhs.dims, false, false);
-          spec->epilogue = {bool(flags & 1), bool(flags & 2), bool(flags & 4)};
-          std::vector<double> wanted = product({lhs.dims, rhs.dims, {size, size}}, lhs, rhs);
-          for (int64_t i = 0; i < size * size; ++i) {
-            if (flags & 1) wanted[i] += bias[i % size];
-            if (flags & 2) wanted[i] += result[i];
-            if (flags & 4) wanted[i] = std::max(wanted[i], 0.0);
-          }
-          auto plan = MatmulPlan::create(spec.value());
-          ASSERT_TRUE(plan.isOk());
-          ThreadPool pool(3);
-          ASSERT_TRUE(plan->execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool, bias.arg().data).isOk());
-          expectNear(result, wanted);
-        }
-}
-
-TEST(MatmulPlan, ReluKeepsNaN) {
+TEST(MatmulPlan, NaNAndInfinityArrive) {
   TestTensor lhs(DType::F32, {16, 16}, std::vector<double>(256, std::nan(""))),
       rhs = TestTensor::random(DType::F32, {16, 33}, 1);
+  check({{16, 16}, {16, 33}, {16, 33}}, DType::F32);
   TestTensor result(DType::F32, {16, 33});
-  auto spec = MatmulSpec::from(DType::F32, lhs.dims, rhs.dims, false, false);
-  spec->epilogue.relu = true;
-  ThreadPool pool(1);
-  ASSERT_TRUE(
-      MatmulPlan::create(spec.value())->execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool).isOk());
+  ASSERT_TRUE(runKernel<"fin.matmul">(Attributes().flag(false).flag(false), {&lhs, &rhs}, {&result}).isOk());
   expectNear(result, std::vector<double>(16 * 33, std::nan("")));
+}
+
+TEST(MatmulPlan, PrepackedOperandsGiveTheSameBits) {
+  const int64_t sizes[][3] = {{1, 1, 1}, {3, 70, 50}, {16, 384, 384}, {100, 33, 700}, {333, 411, 150}, {5, 3, 0}};
+  for (DType dtype : kFloatDTypes)
+    for (auto [m, n, k] : sizes)
+      for (bool right : {false, true}) {
+        SCOPED_TRACE(testing::Message() << nameOf(dtype) << " " << m << " x " << n << " x " << k << " " << right);
+        Dims lhsDims{2, m, k}, rhsDims = right ? Dims{2, n, k} : Dims{2, k, n};
+        TestTensor lhs = TestTensor::random(dtype, lhsDims, 1), rhs = TestTensor::random(dtype, rhsDims, 2);
+        TestTensor plain(dtype, {2, m, n}), packed(dtype, {2, m, n});
+        auto plan = MatmulPlan::create(MatmulSpec::from(dtype, lhsDims, rhsDims, false, right).value());
+        ASSERT_TRUE(plan.isOk());
+        ThreadPool pool(3);
+        ASSERT_TRUE(plan->execute(lhs.arg().data, rhs.arg().data, plain.arg().data, pool).isOk());
+        EXPECT_EQ(plan->prepackedBytes(), 0u);
+        ASSERT_TRUE(plan->prepack(rhs.arg().data, pool).isOk());
+        EXPECT_GE(plan->prepackedBytes(), 2 * n * k * (dtype == DType::F64 ? 8u : 4u));
+        ASSERT_TRUE(plan->execute(lhs.arg().data, nullptr, packed.arg().data, pool).isOk());
+        expectNear(packed, product({lhsDims, rhsDims, {2, m, n}, false, right}, lhs, rhs));
+        EXPECT_EQ(plain, packed);
+      }
 }
 
 /// A consumer that stores what it is handed, and counts: args are (block, result, visits).

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// How matrix products are cut into chunks, by their shape alone.
+#include "runtime/kernels/Matmul.h"
+#include "runtime/kernels/PackedProduct.h"
+#include <algorithm>
+
+namespace tinyfin {
+namespace {
+
+constexpr int64_t kChunkWork = 1 << 19; // multiply-adds worth handing to a thread (about 5 us of f32)
+constexpr int64_t kEnoughChunks = 32;   // so that a thread that is held up leaves little behind
+constexpr int64_t kBlockCols = 512;     // more would not fit into the second cache with what else is in there
+constexpr int64_t kFewRows = 28;        // blocks are not made lower
+constexpr int64_t kMostPackedBytes = int64_t(256) << 20;
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+struct Cut {
+  int64_t batches, m, n, panels, panelCols;
+  int64_t rowBlocks, colBlocks; // at most
+
+  int64_t rows() const { return ceilDiv(m, rowBlocks); }
+  int64_t cols() const { return std::min(n, ceilDiv(panels, colBlocks) * panelCols); }
+  int64_t chunks() const { return batches * ceilDiv(m, rows()) * ceilDiv(n, cols()); }
+  bool canCutRows() const { return rows() >= 2 * kFewRows; }
+  bool canCutCols() const { return cols() > panelCols; }
+};
+
+} // namespace
+
+MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::PackedProduct &product) {
+  MatmulBlocking result;
+  int64_t batches = spec.batches();
+  if (spec.m == 0 || spec.n == 0 || batches == 0) return result;
+  int64_t depth = std::max<int64_t>(spec.k, 1), work = batches * spec.m * spec.n * depth;
+  int64_t panels = ceilDiv(spec.n, product.panelCols);
+  Cut cut{batches,
+          spec.m,
+          spec.n,
+          panels,
+          product.panelCols,
+          ceilDiv(spec.m, product.blockRows),
+          ceilDiv(spec.n, kBlockCols)};
+  int64_t wanted = std::min(kEnoughChunks, work / kChunkWork);
+  while (cut.chunks() < wanted && (cut.canCutRows() || cut.canCutCols())) {
+    // Lower blocks cost nothing while B is packed first; narrower ones read A more often.
+    if (cut.canCutRows() && cut.rowBlocks > 1)
+      ++cut.rowBlocks;
+    else if (cut.canCutCols())
+      ++cut.colBlocks;
+    else
+      ++cut.rowBlocks;
+  }
+  result.rows = cut.rows(), result.cols = cut.cols();
+  result.rowBlocks = ceilDiv(spec.m, result.rows), result.colBlocks = ceilDiv(spec.n, result.cols);
+  result.chunks = batches * result.rowBlocks * result.colBlocks;
+  result.grain = std::max<int64_t>(1, kChunkWork / (result.rows * result.cols * depth));
+  int64_t packedBytes = spec.rightBatches() * panels * product.panelBytes(spec.k);
+  result.packsFirst = !product.multiplyUnpacked || (result.rowBlocks > 1 && packedBytes <= kMostPackedBytes);
+  return result;
+}
+
+} // namespace tinyfin

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a matrix product in two phases, packing B and multiplying blocks, or in one.
+#include "runtime/kernels/Half.h"
+#include "runtime/kernels/Matmul.h"
+#include "runtime/kernels/PackedProduct.h"
+#include "runtime/kernels/Scratch.h"
+#include <algorithm>
+#include <new>
+#include <string>
+
+namespace tinyfin {
+namespace {
+
+constexpr int64_t kPackElements = 1 << 15; // of B in a piece of the first phase
+constexpr std::align_val_t kAlignment{64};
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class T> void storeRows(const float *from, int64_t rows, int64_t cols, int64_t stride, T *to, int64_t ldc) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < cols; ++j) to[i * ldc + j] = store<T>(from[i * stride + j]);
+}
+
+/// Rounds a block of f32 into C of a narrower dtype.
+void storeNarrow(DType dtype, const float *from, int64_t rows, int64_t cols, int64_t stride, void *to, int64_t ldc) {
+  if (dtype == DType::BF16) return storeRows(from, rows, cols, stride, static_cast<BFloat16 *>(to), ldc);
+  storeRows(from, rows, cols, stride, static_cast<Float16 *>(to), ldc);
+}
+
+} // namespace
+
+/// What one execution hands to its chunks. Without a consumer the blocks are stored.
+struct MatmulPlan::Call {
+  const void *lhs, *rhs;
+  void *result;
+  const TileConsumer *consumer;
+  const std::byte *packed; // B, or null
+};
+
+StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
+  MatmulPlan plan;
+  plan.spec = spec;
+  plan.product = &gemm::ownProduct(spec.dtype);
+  plan.blocking = MatmulBlocking::choose(spec, *plan.product);
+  return plan;
+}
+
+size_t MatmulPlan::packedBytes() const {
+  return spec.rightBatches() * ceilDiv(spec.n, product->panelCols) * product->panelBytes(spec.k);
+}
+
+void MatmulPlan::pack(const void *rhs, void *packed, ThreadPool &pool) const {
+  int64_t panels = ceilDiv(spec.n, product->panelCols);
+  int64_t width = std::min<int64_t>(panels, 8); // rows of B are read a page at a time at most
+  int64_t depth = ceilDiv(std::max<int64_t>(1, kPackElements / (width * product->panelCols)), product->depthPiece) *
+                  product->depthPiece;
+  int64_t across = ceilDiv(panels, width), along = ceilDiv(spec.k, depth);
+  size_t size = sizeOf(spec.dtype);
+  pool.parallelFor(spec.rightBatches() * across * along, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t batch = i / (across * along), panel = i / along % across * width, from = i % along * depth;
+      gemm::MatrixView b{static_cast<const std::byte *>(rhs) + batch * spec.k * spec.n * size,
+                         spec.transposeRhs ? 1 : spec.n, spec.transposeRhs ? spec.k : 1};
+      product->packPanels(b, spec.k, spec.n,
+                          {panel, std::min(panels, panel + width), from, std::min(spec.k, from + depth)},
+                          static_cast<std::byte *>(packed) + batch * panels * product->panelBytes(spec.k));
+    }
+  });
+}
+
+void MatmulPlan::runChunk(const Call &call, int64_t index) const {
+  // Neighbouring chunks share their columns of B.
+  int64_t batch = index / (blocking.rowBlocks * blocking.colBlocks);
+  int64_t col = index / blocking.rowBlocks % blocking.colBlocks * blocking.cols;
+  int64_t row = index % blocking.rowBlocks * blocking.rows;
+  int64_t rows = std::min(blocking.rows, spec.m - row), cols = std::min(blocking.cols, spec.n - col);
+  int64_t left = 0, right = 0, rest = batch;
+  for (int i = 0; i < spec.batchRank; rest /= spec.batch[i++]) {
+    left += rest % spec.batch[i] * spec.lhsStride[i];
+    right += rest % spec.batch[i] * spec.rhsStride[i];
+  }
+  const int64_t size = sizeOf(spec.dtype), wideSize = spec.dtype == DType::F64 ? 8 : 4;
+  gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
+  gemm::MatrixView b{nullptr, spec.transposeRhs ? 1 : spec.n, spec.transposeRhs ? spec.k : 1};
+  a.data = static_cast<const std::byte *>(call.lhs) + (left + row * a.row) * size;
+  b.data = static_cast<const std::byte *>(call.rhs) + (right + col * b.col) * size;
+
+  bool direct = !call.consumer && size == wideSize;
+  void *result = static_cast<std::byte *>(call.result) + ((batch * spec.m + row) * spec.n + col) * size;
+  int64_t ldc = direct ? spec.n : cols;
+  void *c = direct ? result : scratchBytes(ScratchUse::GemmC, rows * cols * wideSize);
+  if (const std::byte *panels = call.packed) {
+    int64_t panel = spec.rightBatch(batch) * ceilDiv(spec.n, product->panelCols) + col / product->panelCols;
+    product->multiplyBlock({a, rows, spec.k, panels + panel * product->panelBytes(spec.k), cols, c, ldc});
+  } else {
+    product->multiplyUnpacked(spec.dtype, {.m = rows,
+                                           .n = cols,
+                                           .k = spec.k,
+                                           .a = a.data,
+                                           .aRow = a.row,
+                                           .aCol = a.col,
+                                           .b = b.data,
+                                           .bRow = b.row,
+                                           .bCol = b.col,
+                                           .c = c,
+                                           .ldc = ldc,
+                                           .wide = true});
+  }
+  if (const TileConsumer *consumer = call.consumer) {
+    void *args[kMaxConsumerArgs];
+    std::copy_n(consumer->args, consumer->numArgs, args);
+    args[0] = c;
+    const int64_t tile[] = {ldc, col, col + cols}, first = batch * spec.m + row;
+    return consumer->function(args, tile, first, first + rows);
+  }
+  if (!direct) storeNarrow(spec.dtype, static_cast<const float *>(c), rows, cols, ldc, result, spec.n);
+}
+
+void MatmulPlan::run(Call &call, ThreadPool &pool) const {
+  if (!call.packed && blocking.packsFirst) {
+    void *packed = scratchBytes(ScratchUse::GemmPacked, packedBytes());
+    pack(call.rhs, packed, pool);
+    call.packed = static_cast<const std::byte *>(packed);
+  }
+  pool.parallelFor(blocking.chunks, blocking.grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) runChunk(call, i);
+  });
+}
+
+Status MatmulPlan::prepack(const void *rhs, ThreadPool &pool) {
+  auto *memory = static_cast<std::byte *>(::operator new(packedBytes(), kAlignment, std::nothrow));
+  if (!memory)
+    return Status::error(StatusCode::OutOfMemory,
+                         "matmul: no " + std::to_string(packedBytes()) + " bytes for a packed operand");
+  prepacked.reset(memory, [](std::byte *packed) { ::operator delete(packed, kAlignment); });
+  pack(rhs, memory, pool);
+  return Status::ok();
+}
+
+Status MatmulPlan::execute(const void *lhs, const void *rhs, void *result, ThreadPool &pool) const {
+  Call call{lhs, rhs, result, nullptr, prepacked.get()};
+  run(call, pool);
+  return Status::ok();
+}
+
+Status MatmulPlan::execute(const void *lhs, const void *rhs, ThreadPool &pool, const TileConsumer &consumer) const {
+  if (consumer.numArgs < 1 || consumer.numArgs > kMaxConsumerArgs)
+    return Status::error(StatusCode::InvalidArgument, "matmul: a consumer of " + std::to_string(consumer.numArgs) +
+                                                          " arguments, wanted 1 to " +
+                                                          std::to_string(kMaxConsumerArgs));
+  Call call{lhs, rhs, nullptr, &consumer, prepacked.get()};
+  run(call, pool);
+  return Status::ok();
+}
+
+} // namespace tinyfin

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// How one dtype is multiplied on this machine, for MatmulPlan: B is packed into panels of columns (once, in any
+// pieces), then blocks of rows times some panels give blocks of accumulators. A table of functions, so that an
+// instruction set brings its own layout.
+#pragma once
+#include "runtime/DType.h"
+#include "runtime/kernels/MatmulGemm.h"
+#include <cstdint>
+
+namespace tinyfin::gemm {
+
+/// Element (i, j) of a matrix is data[i * row + j * col] of the operands' dtype; one of the strides is 1.
+struct MatrixView {
+  const void *data;
+  int64_t row, col;
+};
+
+/// Rows of A times neighbouring panels of B.
+struct PackedBlock {
+  MatrixView a; // from its first row
+  int64_t rows, k;
+  const void *panels; // the first one, whole in k
+  int64_t cols;       // valid ones: the last panel may have fewer than the others
+  void *c;            // f32, or f64 for f64: all of k is added up, exactly rows x cols elements are written
+  int64_t ldc;
+};
+
+/// The part of B that one piece of packing covers: depth [depthBegin, depthEnd), panels [panelBegin, panelEnd).
+struct PackRange {
+  int64_t panelBegin, panelEnd, depthBegin, depthEnd;
+};
+
+struct PackedProduct {
+  int64_t panelCols;  // columns of B in a panel
+  int64_t blockRows;  // of A in a block, at most
+  int64_t depthPiece; // ranges of depth begin at multiples of it
+  /// Bytes from one panel to the next.
+  int64_t (*panelBytes)(int64_t k);
+  /// Packs a range of B (k x n) into `packed`, where panel 0 begins.
+  void (*packPanels)(const MatrixView &b, int64_t k, int64_t n, const PackRange &range, void *packed);
+  void (*multiplyBlock)(const PackedBlock &block);
+  /// Multiplies without packed panels (`wide` blocks), where packing B would not pay; or null.
+  void (*multiplyUnpacked)(DType dtype, const Block &block);
+};
+
+/// The own product, for every float dtype (bf16 and f16 are widened while packing).
+const PackedProduct &ownProduct(DType dtype);
+
+} // namespace tinyfin::gemm
