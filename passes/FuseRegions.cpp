@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wraps groups of ops in fin.fusion and asks the backend about each.
 //   1. groups (Grouping.h) become regions, placed where their last op was
-//   2. a refused region of several ops is taken apart: into reductions and maps, then maps, then single ops
+//   2. a refused region of several ops is taken apart: into regions without a product, then reductions and maps, then
+//      maps, then single ops
 //   3. what only repeats or counts and is still read from outside becomes a region too
 //   4. the block is put in order again: a region stands behind all it reads
 #include "ir/Claim.h"
@@ -46,9 +47,12 @@ private:
   OpBuilder builder;
 };
 
+/// A contraction stands where its product stood, so that what it reads need not be kept for long; the order is restored
+/// in the end.
 FusionOp wrap(ArrayRef<Operation *> ops, const Region &region) {
-  Operation *last = ops.back();
-  OpBuilder builder(last);
+  Operation *last = ops.back(), *at = last;
+  if (region.kind == "contraction") at = *llvm::find_if(ops, isContractible);
+  OpBuilder builder(at);
   Location location = last->getLoc();
   OperationState state(location, FusionOp::getOperationName());
   state.addOperands(region.inputs.getArrayRef());
@@ -79,19 +83,19 @@ void replaceByFusion(ArrayRef<Operation *> ops, const Region &region, FusionOp f
 
 class Fuser {
 public:
-  Fuser(Block &block, const ClaimInterface *claim) : block(block), claim(claim) {}
+  Fuser(Block &block, Ambition ambition, const ClaimInterface *claim) : block(block), ambition(ambition), claim(claim) {}
 
   void run() {
-    for (SmallVector<Operation *> &group : groupOps(block)) fuse(group);
+    for (SmallVector<Operation *> &group : groupOps(block, ambition)) fuse(group, ambition);
     eraseUnreadCopies();
     for (Operation &op : llvm::make_early_inc_range(block))
-      if (isCopiedIntoRegions(&op) && !isa<ConstantOp>(op)) fuse({&op});
+      if (isCopiedIntoRegions(&op) && !isa<ConstantOp>(op)) fuse({&op}, ambition);
     eraseUnreadCopies();
     restoreOrder();
   }
 
 private:
-  void fuse(ArrayRef<Operation *> ops, Ambition ambition = Ambition::Normalizations) {
+  void fuse(ArrayRef<Operation *> ops, Ambition ambition) {
     std::optional<Region> region = analyzeRegion(ops);
     if (!region) return;
     FusionOp fusion = wrap(ops, *region);
@@ -137,13 +141,17 @@ private:
   }
 
   Block &block;
+  Ambition ambition;
   const ClaimInterface *claim;
 };
 
 struct FuseRegions : impl::FuseRegionsPassBase<FuseRegions> {
+  using Base::Base;
+
   void runOnOperation() override {
     auto *dialect = getContext().getLoadedDialect<FinDialect>();
-    Fuser(getOperation().front(), dialect->getRegisteredInterface<ClaimInterface>()).run();
+    Ambition ambition = contractions ? Ambition::Contractions : Ambition::Normalizations;
+    Fuser(getOperation().front(), ambition, dialect->getRegisteredInterface<ClaimInterface>()).run();
   }
 };
 

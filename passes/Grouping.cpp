@@ -4,7 +4,8 @@
 //      leads to earlier ones and never comes back.
 //   2. reach[g] is the set of groups that g needs, directly or not. A and B may merge if no group between them needs
 //      one and is needed by the other.
-//   3. In program order each op's group is merged with its producers' groups, then with siblings that share an input.
+//   3. Contractions grow first: in program order a product's elementwise readers join it, then what they alone read.
+//   4. In program order each op's group is merged with its producers' groups, then with siblings that share an input.
 #include "passes/Grouping.h"
 #include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/MapVector.h"
@@ -29,7 +30,8 @@ public:
     for (unsigned i = 0; i < nodes.size(); ++i) {
       groups[i].parent = i;
       groups[i].members = {i};
-      groups[i].isFusable = isFusable(nodes[i]);
+      groups[i].isContraction = ambition == Ambition::Contractions && isContractible(nodes[i]);
+      groups[i].isFusable = groups[i].isContraction || isFusable(nodes[i]);
       groups[i].reach.resize(nodes.size());
       findNeeds(nodes[i], groups[i].needs);
       for (unsigned need : groups[i].needs) {
@@ -39,11 +41,29 @@ public:
     }
   }
 
+  // The latest product takes an op that reads several: the others are in memory by then.
+  void growContractions() {
+    findStored();
+    for (unsigned i = 0; i < nodes.size(); ++i) {
+      if (!nodes[i]->hasTrait<Elementwise>() || !groups[i].isFusable) continue;
+      SmallVector<unsigned> producers(groups[i].needs);
+      llvm::sort(producers, std::greater<>());
+      for (unsigned producer : producers) {
+        unsigned group = rootOf(producer);
+        if (groups[group].isContraction && paysInContraction(i, group) && tryMerge(i, group)) break;
+      }
+    }
+    for (unsigned i = nodes.size(); i-- > 0;)
+      if (std::optional<unsigned> reader = onlyReader(i)) tryMerge(i, *reader);
+  }
+
+  // Contractions have taken what they take.
   void mergeProducers() {
     for (unsigned i = 0; i < nodes.size(); ++i) {
-      if (!groups[i].isFusable) continue;
+      if (!groups[i].isFusable || groups[rootOf(i)].isContraction) continue;
       SmallVector<unsigned> producers(groups[i].needs);
-      for (unsigned producer : producers) tryMerge(rootOf(i), rootOf(producer));
+      for (unsigned producer : producers)
+        if (!groups[rootOf(producer)].isContraction) tryMerge(rootOf(i), rootOf(producer));
     }
   }
 
@@ -51,7 +71,7 @@ public:
   void mergeSiblings() {
     llvm::MapVector<Value, SmallVector<unsigned>> readers;
     for (unsigned i = 0; i < nodes.size(); ++i) {
-      if (!groups[i].isFusable) continue;
+      if (!groups[i].isFusable || groups[rootOf(i)].isContraction) continue;
       for (Value operand : nodes[i]->getOperands()) {
         bool isFull = operand.getType() != nodes[i]->getResult(0).getType() ? isReducedBy(nodes[i]) : true;
         if (isFull) readers[operand].push_back(i);
@@ -77,10 +97,46 @@ private:
     unsigned parent;
     SmallVector<unsigned> members, needs; // node numbers, members ascending
     llvm::BitVector reach;                // roots and former roots
-    bool isFusable;
+    bool isFusable, isContraction, isStored;
   };
 
   static bool isReducedBy(Operation *op) { return isa<SumOp, MeanOp, ReduceMaxOp, ReduceMinOp, CastOp>(op); }
+
+  // What has to lie in memory some time: an op outside of regions reads it, or a product's region can go on with it.
+  void findStored() {
+    for (unsigned i = nodes.size(); i-- > 0;) {
+      Value result = nodes[i]->getNumResults() ? nodes[i]->getResult(0) : Value();
+      groups[i].isStored = !result || llvm::any_of(result.getUsers(), [&](Operation *user) {
+        auto number = numbers.find(user);
+        if (number == numbers.end() || !groups[number->second].isFusable || groups[number->second].isContraction) return true;
+        bool goesOn = user->hasTrait<Elementwise>() && user->getResult(0).getType() == result.getType();
+        return goesOn && groups[number->second].isStored;
+      });
+    }
+  }
+
+  /// An op that only reductions read costs a result more if its operands are read elsewhere too.
+  bool paysInContraction(unsigned i, unsigned group) {
+    if (groups[i].isStored) return true;
+    return llvm::all_of(groups[i].needs, [&](unsigned need) {
+      return rootOf(need) != group || llvm::all_of(nodes[need]->getUsers(), [&](Operation *user) { return user == nodes[i]; });
+    });
+  }
+
+  /// The contraction that all readers of an elementwise or random op are in.
+  std::optional<unsigned> onlyReader(unsigned i) {
+    bool mayJoin = nodes[i]->hasTrait<Elementwise>() || isa<RandomBitsOp, UniformOp, NormalOp>(nodes[i]);
+    if (!mayJoin || !groups[i].isFusable || groups[rootOf(i)].isContraction || nodes[i]->use_empty()) return std::nullopt;
+    std::optional<unsigned> reader;
+    for (Operation *user : nodes[i]->getUsers()) {
+      auto number = numbers.find(user);
+      if (number == numbers.end()) return std::nullopt;
+      unsigned group = rootOf(number->second);
+      if (!groups[group].isContraction || group != reader.value_or(group)) return std::nullopt;
+      reader = group;
+    }
+    return reader;
+  }
 
   unsigned rootOf(unsigned i) {
     while (groups[i].parent != i) i = groups[i].parent = groups[groups[i].parent].parent;
@@ -119,23 +175,25 @@ private:
 
   bool isWithinAmbition(llvm::StringRef kind) const {
     switch (ambition) {
-    case Ambition::Normalizations: return true;
-    case Ambition::Reductions: return kind != "normalization";
+    case Ambition::Contractions: return true;
+    case Ambition::Normalizations: return kind != "contraction";
+    case Ambition::Reductions: return kind == "reduction" || kind == "map";
     case Ambition::Maps: return kind == "map";
     case Ambition::None: return false;
     }
     return false;
   }
 
-  void tryMerge(unsigned a, unsigned b) {
-    if (a == b || !groups[a].isFusable || !groups[b].isFusable || hasDetour(a, b) || hasDetour(b, a)) return;
+  bool tryMerge(unsigned a, unsigned b) {
+    if (a == b || !groups[a].isFusable || !groups[b].isFusable || hasDetour(a, b) || hasDetour(b, a)) return false;
     SmallVector<unsigned> members;
     std::merge(groups[a].members.begin(), groups[a].members.end(), groups[b].members.begin(), groups[b].members.end(),
                std::back_inserter(members));
     std::optional<Region> region = analyzeRegion(opsOf(members));
-    if (!region || !isWithinAmbition(region->kind)) return;
+    if (!region || !isWithinAmbition(region->kind)) return false;
     unsigned root = std::min(a, b), child = std::max(a, b);
     groups[child].parent = root;
+    groups[root].isContraction |= groups[child].isContraction;
     groups[root].members = std::move(members);
     groups[root].reach |= groups[child].reach;
     for (Group &group : groups)
@@ -144,6 +202,7 @@ private:
         group.reach.set(root);
       }
     groups[root].reach.reset(root);
+    return true;
   }
 
   ArrayRef<Operation *> nodes;
@@ -158,6 +217,7 @@ SmallVector<Ops> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
   SmallVector<Ops> groups;
   for (size_t at = 0; at < ops.size(); at += kWindow) {
     Window window(ops.slice(at, std::min(kWindow, ops.size() - at)), ambition);
+    window.growContractions();
     window.mergeProducers();
     window.mergeSiblings();
     window.collect(groups);
@@ -165,11 +225,11 @@ SmallVector<Ops> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
   return groups;
 }
 
-SmallVector<Ops> groupOps(Block &block) {
+SmallVector<Ops> groupOps(Block &block, Ambition ambition) {
   Ops nodes;
   for (Operation &op : block)
     if (!isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) nodes.push_back(&op);
-  return regroupOps(nodes, Ambition::Normalizations);
+  return regroupOps(nodes, ambition);
 }
 
 } // namespace tinyfin::fin

@@ -6,10 +6,10 @@
 namespace tinyfin::fin {
 
 /// Which kinds groups of several ops may be: after a refusal smaller ones are tried.
-enum class Ambition { Normalizations, Reductions, Maps, None };
+enum class Ambition { Contractions, Normalizations, Reductions, Maps, None };
 
 /// Each group in program order; ops that are copied into regions and ops that cannot be fused are in none.
-llvm::SmallVector<llvm::SmallVector<mlir::Operation *>> groupOps(mlir::Block &block);
+llvm::SmallVector<llvm::SmallVector<mlir::Operation *>> groupOps(mlir::Block &block, Ambition ambition);
 /// Divides ops that could be one group (nothing outside lies between them) by a smaller ambition.
 llvm::SmallVector<llvm::SmallVector<mlir::Operation *>> regroupOps(llvm::ArrayRef<mlir::Operation *> ops,
                                                                    Ambition ambition);

@@ -84,8 +84,11 @@ def FuseRegionsPass : Fin_Pass<"fuse-regions"> {
     each region; what it refuses runs op by op and carries the reason as `fin.refusal`.
     Before: `%1 = fin.exp %x; %2 = fin.add %1, %y`.
     After: `%2 = fin.fusion "map" (%a = %x, %b = %y) { %1 = fin.exp %a; %2 = fin.add %1, %b; fin.yield %2 }`.
+    A product of static shape takes the elementwise ops that finish it: a region of kind "contraction" (docs/design/0006).
     Needs: static shapes. Guarantees: an elementwise op or reduction outside a region was refused.
   }];
+  let options = [Option<"contractions", "contractions", "bool", "true",
+                        "matmuls with what finishes them; off where fuse-contractions is disabled">];
 }
 
 def OrderOpsPass : Fin_Pass<"order-ops"> {

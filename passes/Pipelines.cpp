@@ -11,6 +11,12 @@ using namespace mlir;
 namespace tinyfin::fin {
 namespace {
 
+bool isDisabled(const PipelineSettings &settings, StringRef stem) {
+  SmallVector<StringRef> disabled;
+  StringRef(settings.disabled).split(disabled, ',');
+  return llvm::any_of(disabled, [&](StringRef name) { return name.trim() == stem; });
+}
+
 /// Adds passes to the functions of a module, except those switched off by their stem.
 class Phase {
 public:
@@ -19,10 +25,7 @@ public:
   Phase &add(std::unique_ptr<Pass> pass) {
     StringRef stem = pass->getArgument();
     stem.consume_front("fin-");
-    SmallVector<StringRef> disabled;
-    StringRef(settings.disabled).split(disabled, ',');
-    if (llvm::none_of(disabled, [&](StringRef name) { return name.trim() == stem; })) addRequired(std::move(pass));
-    return *this;
+    return isDisabled(settings, stem) ? *this : addRequired(std::move(pass));
   }
   /// Passes without which no backend can compile.
   Phase &addRequired(std::unique_ptr<Pass> pass) { return functions.addPass(std::move(pass)), *this; }
@@ -78,8 +81,10 @@ void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
 }
 
 void buildFuse(OpPassManager &pm, const PipelineSettings &settings) {
+  FuseRegionsPassOptions regions;
+  regions.contractions = settings.contractions && !isDisabled(settings, "fuse-contractions");
   Phase phase(pm, settings);
-  phase.add(createFuseRegionsPass()).addRequired(createCheck("fuse", settings));
+  phase.add(createFuseRegionsPass(regions)).addRequired(createCheck("fuse", settings));
 }
 
 void buildPlan(OpPassManager &pm, const PipelineSettings &settings) {

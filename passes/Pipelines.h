@@ -16,6 +16,7 @@ struct PipelineSettings {
   std::vector<std::string> keep = {};     // composites that the backend runs better whole
   std::vector<std::string> dims = {};     // "N=8": sizes of symbolic dims
   bool symbolic = false;                  // dims may stay symbolic to the end
+  bool contractions = true;               // products may take what finishes them into one region
 };
 
 /// Canonical, folded, without common subexpressions, dead code and composites but those to keep.

@@ -76,7 +76,7 @@ public:
   explicit Analyzer(llvm::ArrayRef<Operation *> ops) : ops(ops), members(ops.begin(), ops.end()) {}
 
   std::optional<Region> run() {
-    if (ops.size() > kMostOps || !findDomain()) return std::nullopt;
+    if (ops.size() > kMostOps || !findContraction() || !findDomain()) return std::nullopt;
     for (Operation *op : ops)
       if (!classify(op)) return std::nullopt;
     if (!findResults() || region.inputs.size() > kMostInputs || region.results.size() > kMostResults)
@@ -86,9 +86,20 @@ public:
   }
 
 private:
+  // One product and at least one op that finishes it.
+  bool findContraction() {
+    for (Operation *op : ops) {
+      if (!isContractible(op)) continue;
+      if (contraction) return false;
+      contraction = op;
+    }
+    return !contraction || ops.size() > 1;
+  }
+
   bool findDomain() {
     for (Operation *op : ops) {
       if (!isReduction(op)) continue;
+      if (contraction) return false;
       SmallVector<int64_t> axes(axesOf(op));
       llvm::sort(axes);
       Shape shape = shapeOf(op->getOperand(0));
@@ -98,7 +109,8 @@ private:
         return false;
       }
     }
-    if (!hasReduction) findMapDomain();
+    if (contraction) region.domain = shapeOf(contraction->getResult(0));
+    else if (!hasReduction) findMapDomain();
     for (auto [axis, extent] : llvm::enumerate(region.domain)) {
       bool isReduced = llvm::is_contained(region.reducedAxes, axis);
       keptShape.push_back(isReduced ? 1 : extent);
@@ -130,19 +142,30 @@ private:
 
   bool classify(Operation *op) {
     std::optional<Class> cls = classOfShape(shapeOf(op->getResult(0)));
+    if (op == contraction) return classifyContraction();
     if (isReduction(op)) return classifyReduction(op);
     if (isa<RandomBitsOp, UniformOp, NormalOp>(op)) {
       if (cls != Class::Full) return false;
       region.inputs.insert(op->getOperand(0));
       return note(op, Class::Full, 0);
     }
-    if (isTransform(op)) return classifyTransform(op, cls);
+    if (isTransform(op)) return !contraction && classifyTransform(op, cls);
     // A repetition or iota is a member only where it stands alone: its result is wanted in memory.
     if (!cls || !(op->hasTrait<Elementwise>() || isCopiedIntoRegions(op))) return false;
     unsigned level = 0;
     for (Value operand : op->getOperands())
       if (!readOperand(operand, *cls, shapeOf(op->getResult(0)), level)) return false;
     return note(op, *cls, level);
+  }
+
+  // The product's operands lie in memory: nothing that the region computes, and no view of it.
+  bool classifyContraction() {
+    for (Value operand : contraction->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if (producer && (members.contains(producer) || viewsMember(producer, members))) return false;
+      region.inputs.insert(operand);
+    }
+    return note(contraction, Class::Full, 0);
   }
 
   bool classifyReduction(Operation *op) {
@@ -233,7 +256,7 @@ private:
   }
 
   bool chooseKind() {
-    region.kind = !hasReduction ? "map" : dependsOnReduction ? "normalization" : "reduction";
+    region.kind = contraction ? "contraction" : !hasReduction ? "map" : dependsOnReduction ? "normalization" : "reduction";
     if (!dependsOnReduction) return true;
     int64_t rows = count(keptShape);
     return !droppedShape.empty() && (rows >= kFewestRows || count(region.domain) <= kSmallDomain);
@@ -242,6 +265,7 @@ private:
   llvm::ArrayRef<Operation *> ops;
   llvm::SmallPtrSet<Operation *, 16> members;
   Region region;
+  Operation *contraction = nullptr;
   SmallVector<int64_t> keptShape, droppedShape;
   llvm::SmallDenseMap<Value, ValueClass, 16> classes;
   bool hasReduction = false, dependsOnReduction = false;
@@ -258,6 +282,12 @@ bool isFusable(Operation *op) {
   if (auto slice = dyn_cast<SliceOp>(op)) return isKnownSlice(slice);
   if (mayFail(op)) return false;
   return op->hasTrait<Elementwise>() || isReduction(op) || isTransform(op) || isa<RandomBitsOp, UniformOp, NormalOp>(op);
+}
+
+bool isContractible(Operation *op) {
+  if (!isa<MatmulOp>(op)) return false;
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  return type.hasStaticShape() && type.getNumElements() > 0 && type.getElementType().isFloat() && !type.getElementType().isF64();
 }
 
 bool viewsMember(Operation *op, const llvm::SmallPtrSetImpl<Operation *> &members) {

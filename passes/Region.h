@@ -12,7 +12,7 @@ inline constexpr llvm::StringLiteral kDomainAttr = "fin.domain", kReducedAxesAtt
 inline constexpr llvm::StringLiteral kRefusalAttr = "fin.refusal";
 
 struct Region {
-  llvm::StringRef kind; // map, reduction or normalization
+  llvm::StringRef kind; // map, reduction, normalization or contraction
   llvm::SmallVector<int64_t> domain, reducedAxes;
   llvm::SetVector<mlir::Value> inputs;      // what block arguments stand for
   llvm::SmallVector<mlir::Value> results;   // values that are used outside
@@ -20,8 +20,10 @@ struct Region {
 
 /// Ops that a region has its own copy of: they compute nothing, or less than a load costs.
 bool isCopiedIntoRegions(mlir::Operation *op);
-/// Whether the op may be in a region at all.
+/// Whether the op may be in a region at all, contractions aside.
 bool isFusable(mlir::Operation *op);
+/// Whether the op can be what a contraction region is built around: a matmul of static shape (docs/design/0006).
+bool isContractible(mlir::Operation *op);
 /// Whether `op`, a reshape, is copied into a region of `members` because it views a value of the region.
 bool viewsMember(mlir::Operation *op, const llvm::SmallPtrSetImpl<mlir::Operation *> &members);
 

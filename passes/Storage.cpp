@@ -44,9 +44,10 @@ bool haveSameShape(Type a, Type b) {
 bool isView(Operation *op) { return isa<ReshapeOp, AliasOp>(op); }
 
 // In a map region every op is elementwise or an index transform; the first keep the index, and a read of the whole
-// domain by elementwise ops alone is a read at the written index.
+// domain by elementwise ops alone is a read at the written index. In a contraction the product reads its operands
+// everywhere; what the other ops read of the whole domain is read where the same tile is written.
 static bool fusionReadsAtWrittenIndex(FusionOp fusion, unsigned operand) {
-  if (fusion.getKind() != "map") return false;
+  if (fusion.getKind() != "map" && fusion.getKind() != "contraction") return false;
   Value argument = fusion.getBody().getArgument(operand);
   return llvm::all_of(argument.getUsers(), [&](Operation *user) {
     if (isa<YieldOp>(user)) return true;

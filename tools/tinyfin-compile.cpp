@@ -146,6 +146,7 @@ mlir::LogicalResult runPasses(mlir::ModuleOp module) {
   fin::PipelineSettings settings{config::disable(), config::dump(), config::foldLimitBytes()};
   settings.dims.assign(dims.begin(), dims.end());
   settings.symbolic = true;
+  settings.contractions = false; // products are calls of the library's own runtime
   mlir::PassManager pm(module.getContext(), mlir::ModuleOp::getOperationName());
   fin::instrument(pm, settings);
   fin::buildOptimize(pm, settings);

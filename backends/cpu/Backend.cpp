@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CPU backend: claims the regions it can emit vector code for, compiles planned graphs.
 #include "backends/Backend.h"
+#include "backends/cpu/Contractions.h"
 #include "backends/cpu/Emit.h"
 #include "backends/cpu/KernelSpec.h"
 #include "backends/cpu/Lowering.h"
@@ -18,7 +19,15 @@ public:
   std::optional<std::string> refuse(Operation *op) const override {
     StatusOr<cpu::KernelSpec> spec = cpu::specOfFusion(llvm::cast<fin::FusionOp>(op));
     if (!spec.isOk()) return spec.status().message();
-    std::string why = cpu::whyRefused(spec.value(), cpu::Machine::host());
+    std::string why;
+    if (fin::MatmulOp product = cpu::productOf(op)) {
+      // The product itself has a plan and a generated form; both finish it in the same way.
+      SmallVector<uint32_t> inputs;
+      StatusOr<CallStep> plan = cpu::tiledStep(product, nullptr, 1);
+      why = plan.isOk() ? cpu::whyRefused(cpu::epilogueOf(spec.value(), inputs), cpu::Machine::host()) : plan.status().message();
+    } else {
+      why = cpu::whyRefused(spec.value(), cpu::Machine::host());
+    }
     return why.empty() ? std::nullopt : std::optional(why);
   }
 };

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated matrix products, convolutions and pools: for targets without libraries. One op a kernel.
+// Generated matrix products, convolutions and pools: small ones, and targets without libraries. One op a kernel, but that
+// elementwise ops may finish a matrix product.
 #pragma once
 #include "backends/cpu/Emit.h"
 #include "backends/cpu/Index.h"
 
 namespace tinyfin::cpu {
-
-/// Whether the op has an emitter here, outside the loops of maps and reductions.
-bool isContraction(OpId op);
 
 struct ContractionArgs {
   Code &code;

@@ -14,6 +14,16 @@ namespace {
 Status runMatmul(void *closure, void *const *args, ThreadPool &pool) {
   return static_cast<const MatmulPlan *>(closure)->execute(args[0], args[1], args[2], pool);
 }
+struct TiledMatmul {
+  MatmulPlan plan;
+  TileConsumer finish;
+};
+Status runTiled(void *closure, void *const *args, ThreadPool &pool) {
+  const auto &tiled = *static_cast<const TiledMatmul *>(closure);
+  TileConsumer finish = tiled.finish;
+  finish.args = args + 1; // the right operand's place is the tile's
+  return tiled.plan.execute(args[0], args[1], pool, finish);
+}
 Status runConv(void *closure, void *const *args, ThreadPool &pool) {
   return static_cast<const ConvPlan *>(closure)->execute(args[0], args[1], args[2], pool);
 }
@@ -22,11 +32,15 @@ std::array<int64_t, 2> pairOf(ArrayRef<int64_t> list) { return {list[0], list[1]
 ArrayRef<int64_t> dimsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
 DType dtypeOf(Value value) { return *fin::dtypeOf(cast<RankedTensorType>(value.getType()).getElementType()); }
 
-StatusOr<CallStep> matmulStep(fin::MatmulOp op) {
+StatusOr<MatmulPlan> planOf(fin::MatmulOp op) {
   ArrayRef<int64_t> lhs = dimsOf(op.getLhs()), rhs = dimsOf(op.getRhs());
   auto spec = MatmulSpec::from(dtypeOf(op.getLhs()), lhs, rhs, op.getTransposeLhs(), op.getTransposeRhs());
   if (!spec.isOk()) return spec.status();
-  auto plan = MatmulPlan::create(spec.value());
+  return MatmulPlan::create(spec.value());
+}
+
+StatusOr<CallStep> matmulStep(fin::MatmulOp op) {
+  auto plan = planOf(op);
   if (!plan.isOk()) return plan.status();
   CallStep step;
   step.function = runMatmul;
@@ -79,7 +93,24 @@ bool prefersGeneratedConv(fin::Conv2dOp op) {
 
 } // namespace
 
+fin::MatmulOp productOf(Operation *op) {
+  auto fusion = dyn_cast<fin::FusionOp>(op);
+  if (!fusion || fusion.getKind() != "contraction") return {};
+  auto products = fusion.getBody().getOps<fin::MatmulOp>();
+  return *products.begin();
+}
+
+StatusOr<CallStep> tiledStep(fin::MatmulOp product, GeneratedFn finish, int numArgs) {
+  auto plan = planOf(product);
+  if (!plan.isOk()) return plan.status();
+  CallStep step;
+  step.function = runTiled;
+  step.closure = std::make_shared<TiledMatmul>(TiledMatmul{std::move(plan.value()), {finish, nullptr, numArgs}});
+  return step;
+}
+
 bool prefersGenerated(Operation *op) {
+  if (fin::MatmulOp product = productOf(op)) op = product;
   if (Machine::host().lanes < 8 || op->getNumResults() != 1 || dtypeOf(op->getResult(0)) != DType::F32) return false;
   if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return prefersGeneratedMatmul(matmul);
   auto conv = dyn_cast<fin::Conv2dOp>(op);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products and convolutions as calls of the runtime's plans, which choose between oneDNN and own kernels.
 #pragma once
-#include "mlir/IR/Operation.h"
+#include "ir/Fin.h"
 #include "runtime/KernelList.h"
 
 namespace tinyfin::cpu {
@@ -11,8 +11,14 @@ bool isContraction(mlir::Operation *op);
 /// A step for such an op, without its arguments (the op's operands, then its result).
 StatusOr<CallStep> contractionStep(mlir::Operation *op);
 
+/// The product of a contraction region; null for any other op.
+fin::MatmulOp productOf(mlir::Operation *op);
+/// A step for a contraction region whose tiles `finish` takes: arguments are the product's operands, then those of
+/// `finish` but the tile (`numArgs` with it).
+StatusOr<CallStep> tiledStep(fin::MatmulOp product, GeneratedFn finish, int numArgs);
+
 /// Whether the generated form of a contraction is faster than its plan. Decided by shapes alone; the bounds were measured
-/// with AVX-512 on one and on four threads.
+/// with AVX-512 on one and on four threads. A region is judged by its product.
 bool prefersGenerated(mlir::Operation *op);
 
 } // namespace tinyfin::cpu

@@ -214,10 +214,6 @@ private:
 void emitConv2d(const ContractionArgs &args) { ConvEmitter(args).emit(); }
 void emitPool2d(const ContractionArgs &args) { PoolEmitter(args).emit(); }
 
-bool isContraction(OpId op) {
-  return op == OpId::Matmul || op == OpId::Conv2d || op == OpId::MaxPool2d || op == OpId::AvgPool2d;
-}
-
 void emitContraction(const ContractionArgs &args) {
   switch (args.op.id) {
   case OpId::Matmul: return emitMatmul(args);

@@ -20,6 +20,8 @@ public:
   Value at(uint32_t value, const Access &access, Mask mask);
   /// Positions of the whole spec's values must be known anew: the insertion point has left the block they were made in.
   void forget() { memo.clear(), randomGroups.clear(); }
+  /// A value that is known at a position, until it is forgotten.
+  void know(uint32_t value, const Access &access, Mask mask, Value result) { memo.push_back({value, access, mask, result}); }
   /// The result of a reduction, as long as the kept loops stand at `coords`.
   void bind(uint32_t value, Value result) { bound[value] = result; }
   void setKept(Access coords, ArrayRef<Dim> extents) { kept = std::move(coords), keptExtents.assign(extents.begin(), extents.end()); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads fusion regions and single ops into KernelSpecs.
 #include "backends/cpu/KernelSpec.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -8,6 +9,10 @@ namespace tinyfin::cpu {
 
 bool isReduction(OpId op) {
   return op == OpId::Sum || op == OpId::Mean || op == OpId::ReduceMax || op == OpId::ReduceMin;
+}
+
+bool isContraction(OpId op) {
+  return op == OpId::Matmul || op == OpId::Conv2d || op == OpId::MaxPool2d || op == OpId::AvgPool2d;
 }
 
 bool hasGeneratedForm(OpId op) {
@@ -43,7 +48,7 @@ std::vector<std::string> KernelSpec::symbols() const {
 }
 
 Words KernelSpec::key() const {
-  Words words{static_cast<int64_t>(values.size()), numInputs, static_cast<int64_t>(ops.size()), partials};
+  Words words{static_cast<int64_t>(values.size()), numInputs, static_cast<int64_t>(ops.size()), isEpilogue ? -1 : partials};
   std::vector<std::string> names;
   auto appendDim = [&](Dim dim) {
     if (dim.isConstant()) return words.push_back(dim.word());
@@ -171,6 +176,38 @@ KernelSpec extract(const KernelSpec &spec, ArrayRef<unsigned> outputs, llvm::Sma
   }
   for (unsigned output : outputs) part.outputs.push_back(number[spec.outputs[output]]);
   return part;
+}
+
+int contractionOf(const KernelSpec &spec) {
+  for (auto [i, op] : llvm::enumerate(spec.ops))
+    if (!op.isConstant() && isContraction(op.id)) return static_cast<int>(i);
+  return -1;
+}
+
+KernelSpec epilogueOf(const KernelSpec &spec, llvm::SmallVectorImpl<uint32_t> &inputs) {
+  // As if the product's value were the first input: its operands are then used only where other ops read them too.
+  const KernelOp &product = spec.ops[contractionOf(spec)];
+  KernelSpec whole = spec;
+  whole.ops.erase(whole.ops.begin() + contractionOf(spec));
+  std::vector<uint32_t> number(spec.values.size());
+  whole.values.clear();
+  auto place = [&](uint32_t value) { number[value] = whole.values.size(), whole.values.push_back(spec.values[value]); };
+  place(product.result);
+  for (uint32_t value = 0; value < spec.values.size(); ++value)
+    if (value != product.result) place(value);
+  ++whole.numInputs;
+  for (KernelOp &op : whole.ops) {
+    op.result = number[op.result];
+    for (uint32_t &operand : op.operands) operand = number[operand];
+  }
+  for (uint32_t &output : whole.outputs) output = number[output];
+  SmallVector<unsigned> all(whole.outputs.size());
+  std::iota(all.begin(), all.end(), 0u);
+  SmallVector<uint32_t> used;
+  KernelSpec epilogue = extract(whole, all, used);
+  for (uint32_t input : ArrayRef(used).drop_front()) inputs.push_back(input - 1);
+  epilogue.isEpilogue = true;
+  return epilogue;
 }
 
 } // namespace tinyfin::cpu

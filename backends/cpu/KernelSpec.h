@@ -34,6 +34,9 @@ struct KernelSpec {
   /// Not 0: the outputs are reductions, and the outermost reduced loop is cut into this many pieces, whose partial results
   /// (in the compute type, unscaled) are written to [partials, kept...].
   int64_t partials = 0;
+  /// The kernel finishes tiles of a product (runtime/kernels/Matmul.h): input 0 is the product, of which args[0] is a tile
+  /// in float32; all values are full or broadcast to its shape.
+  bool isEpilogue = false;
 
   /// Index into `ops` of the op that makes a value, or -1 for an input.
   int producerOf(uint32_t value) const;
@@ -54,7 +57,15 @@ StatusOr<KernelSpec> specOfOp(mlir::Operation *op);
 /// The part of a spec that `outputs` (numbers into spec.outputs) need; `inputs` gets the inputs kept.
 KernelSpec extract(const KernelSpec &spec, ArrayRef<unsigned> outputs, llvm::SmallVectorImpl<uint32_t> &inputs);
 
+/// The number in spec.ops of the product of a contraction region (or of an op that stands alone), or -1.
+int contractionOf(const KernelSpec &spec);
+/// What a contraction region does with tiles of its product; `inputs` gets the region's inputs that are read, which are
+/// inputs 1, 2, ... of the result.
+KernelSpec epilogueOf(const KernelSpec &spec, llvm::SmallVectorImpl<uint32_t> &inputs);
+
 bool isReduction(OpId op);
+/// Whether the op has an emitter outside the loops of maps and reductions.
+bool isContraction(OpId op);
 /// Whether the emitter knows the op at all; dtypes and positions may still be refused.
 bool hasGeneratedForm(OpId op);
 

@@ -29,11 +29,13 @@ public:
 
 private:
   void plan(Operation *op);
+  void planTiled(fin::FusionOp fusion);
   void planSplit(Operation *op, SplitReduction split, ArrayRef<ArgRef> inputs, ArrayRef<ArgRef> outputs);
   void addKernelOf(Operation *op, KernelSpec spec, std::vector<ArgRef> args);
   Status compile();
   Status addSteps(Operation *op);
   Status addCall(Operation *op, StatusOr<CallStep> step);
+  Status addTiled(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code);
   Status addRefused(Operation *op, const std::string &why);
   void addChecks(Operation *op, const PlannedKernel &kernel);
   void addGenerated(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code);
@@ -43,6 +45,8 @@ private:
     if (!options.libraries) return isa<fin::AssertOp>(op);
     return isPlanned(op) || (isContraction(op) && !prefersGenerated(op));
   }
+  /// Whether the op is a contraction region of which a plan makes tiles and a kernel finishes them.
+  bool isTiled(Operation *op) const { return options.libraries && productOf(op) && !prefersGenerated(op); }
   StatusOr<CallStep> callOf(Operation *op) const {
     if (isContraction(op)) return contractionStep(op);
     return plannedStep(op);
@@ -91,8 +95,20 @@ void Lowering::planSplit(Operation *op, SplitReduction split, ArrayRef<ArgRef> i
   addKernelOf(op, std::move(split.combination), std::move(second));
 }
 
+void Lowering::planTiled(fin::FusionOp fusion) {
+  StatusOr<KernelSpec> spec = specOfFusion(fusion);
+  if (!spec.isOk()) return void(unplanned[fusion] = spec.status().message());
+  SmallVector<uint32_t> used;
+  KernelSpec epilogue = epilogueOf(spec.value(), used);
+  std::vector<ArgRef> args;
+  for (uint32_t input : used) args.push_back(eager.refOf(fusion.getOperand(input)));
+  for (Value result : fusion.getResults()) args.push_back(eager.refOf(result));
+  addKernelOf(fusion, std::move(epilogue), std::move(args));
+}
+
 void Lowering::plan(Operation *op) {
   auto fusion = dyn_cast<fin::FusionOp>(op);
+  if (isTiled(op)) return planTiled(fusion);
   StatusOr<KernelSpec> spec = fusion ? specOfFusion(fusion) : specOfOp(op);
   if (!spec.isOk()) return void(unplanned[op] = spec.status().message());
   std::vector<ArgRef> inputs, outputs;
@@ -100,6 +116,10 @@ void Lowering::plan(Operation *op) {
   for (Value operand : op->getOperands())
     if (fusion || seen.insert(operand.getAsOpaquePointer()).second) inputs.push_back(eager.refOf(operand));
   for (Value result : op->getResults()) outputs.push_back(eager.refOf(result));
+  if (productOf(op)) {
+    inputs.insert(inputs.end(), outputs.begin(), outputs.end());
+    return addKernelOf(op, std::move(spec.value()), std::move(inputs));
+  }
   if (auto split = splitReduction(spec.value())) return planSplit(op, std::move(*split), inputs, outputs);
   // Results that do not fit one set of loops are computed by a kernel each.
   for (const SmallVector<unsigned> &group : groupOutputs(spec.value())) {
@@ -173,12 +193,30 @@ Status Lowering::addCall(Operation *op, StatusOr<CallStep> made) {
   return Status::ok();
 }
 
+Status Lowering::addTiled(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code) {
+  fin::MatmulOp product = productOf(op);
+  auto operandOf = [&](Value argument) { return op->getOperand(cast<BlockArgument>(argument).getArgNumber()); };
+  StatusOr<CallStep> made = tiledStep(product, code.function, kernel.args.size() + 1);
+  if (!made.isOk()) return made.status();
+  CallStep &step = made.value();
+  step.info = {"matmul, " + kernel.spec.summary(), originOf(op->getLoc())};
+  step.args = {eager.refOf(operandOf(product.getLhs())), eager.refOf(operandOf(product.getRhs()))};
+  step.args.insert(step.args.end(), kernel.args.begin(), kernel.args.end());
+  for (Value value : op->getOperands()) step.bytes += fin::bytesOf(value.getType());
+  for (Value value : op->getResults()) step.bytes += fin::bytesOf(value.getType());
+  list.keepAlive(code.code);
+  list.stats().codeBytes += code.codeBytes;
+  list.add(std::move(step));
+  return Status::ok();
+}
+
 Status Lowering::addSteps(Operation *op) {
   if (isCall(op)) return addCall(op, callOf(op));
   auto found = planned.find(op);
   if (found == planned.end()) return addRefused(op, unplanned.lookup(op));
   for (unsigned kernel : found->second)
     if (!compiled[kernel].refusal.empty()) return addRefused(op, compiled[kernel].refusal);
+  if (isTiled(op)) return addTiled(op, kernels[found->second[0]], compiled[found->second[0]]);
   for (unsigned kernel : found->second) addGenerated(op, kernels[kernel], compiled[kernel]);
   return Status::ok();
 }

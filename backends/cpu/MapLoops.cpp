@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps: every element by itself. One flat loop where all accesses allow it, else the innermost loop in vectors.
 #include "backends/cpu/Contract.h"
+#include "backends/cpu/Epilogue.h"
 #include "backends/cpu/Loops.h"
 
 using namespace mlir;
@@ -184,8 +185,9 @@ void MapEmitter::emit(Value begin, Value end, Launch &launch) {
 }
 
 void emitBody(Code &code, const KernelSpec &spec, ArrayRef<Value> pointers, Value begin, Value end, Launch &launch) {
-  if (spec.ops.size() == 1 && isContraction(spec.ops[0].id))
-    return emitContraction({code, spec, spec.ops[0], pointers, begin, end, launch});
+  if (spec.isEpilogue) return emitTiles(code, spec, pointers, begin, end);
+  if (int product = contractionOf(spec); product >= 0)
+    return emitContraction({code, spec, spec.ops[product], pointers, begin, end, launch});
   StatusOr<Domain> domain = planDomain(spec);
   if (!domain.isOk()) return code.refuse(domain.status().message());
   if (domain->isMap()) MapEmitter(code, spec, domain.value(), pointers).emit(begin, end, launch);

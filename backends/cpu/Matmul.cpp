@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products. Where the columns of the result are contiguous in the right operand: outer products, a tile of rows
 // times a few vectors of columns in registers, each step of k one broadcast a row. Where the right operand is transposed:
-// dot products along k, a tile of vector accumulators whose lanes are added up at the end.
+// dot products along k, a tile of vector accumulators whose lanes are added up at the end. Ops that finish the product
+// read the tile from the stack.
 #include "backends/cpu/Contract.h"
+#include "backends/cpu/Epilogue.h"
 #include "backends/cpu/VectorLoop.h"
 
 using namespace mlir;
@@ -52,13 +54,34 @@ public:
       Value row = code.mul(code.remainder(index, rowBlocks), code.i64(blockRows));
       Value rest = code.divide(index, rowBlocks);
       Value column = code.mul(code.remainder(rest, code.i64(blocks)), code.i64(blockColumns));
+      if (hasEpilogue()) tile = code.scratch(code.b.getF32Type(), blockRows * blockColumns);
       standAt(code.divide(rest, code.i64(blocks)), row);
       isDot ? dotTile(column) : outerTile(column);
+      if (hasEpilogue()) finish(code.divide(rest, code.i64(blocks)), row, column);
       return SmallVector<Value>();
     });
   }
 
 private:
+  bool hasEpilogue() const { return args.spec.ops.size() > 1; }
+
+  /// Rows that a tile holds twice to be full are finished once: their results may lie over what they are made from.
+  void finish(Value batchIndex, Value row, Value column) {
+    Value before = batch.empty() ? code.i64(0) : code.mul(batchIndex, code.extent(rows));
+    Value endRow = code.least(code.add(row, code.i64(blockRows)), code.extent(rows));
+    Value endColumn = code.least(code.add(column, code.i64(blockColumns)), code.i64(columns.constant()));
+    EpilogueEmitter(code, args.spec, args.op.result, args.pointers)
+        .emit({tile, code.i64(blockColumns), code.add(before, row), code.add(before, endRow), column, endColumn});
+  }
+
+  /// To the result, or to the tile that is finished next.
+  void store(Value value, int64_t row, const Index &column, int64_t columnInTile, Value mask) {
+    if (!hasEpilogue()) return code.store(args.dtype(), value, args.output(), math.add(resultStarts[row], column), mask);
+    Index at = Index::constant(row * blockColumns + columnInTile);
+    at.stride = column.stride;
+    code.store(DType::F32, value, tile, at, {});
+  }
+
   void planOuter() {
     int64_t vectors = (columns.constant() + code.lanes - 1) / code.lanes;
     bool isWide = code.lanes == 16; // 32 registers, else 16
@@ -148,7 +171,7 @@ private:
     });
     for (int64_t r = 0; r < blockRows; ++r)
       for (int64_t v = 0; v < columnVectors; ++v)
-        code.store(args.dtype(), sums[r * columnVectors + v], args.output(), math.add(resultStarts[r], lanes[v]), masks[v]);
+        store(sums[r * columnVectors + v], r, lanes[v], v * code.lanes, masks[v]);
   }
 
   void dotTile(Value column) {
@@ -174,8 +197,7 @@ private:
     });
     for (int64_t r = 0; r < blockRows; ++r)
       for (int64_t c = 0; c < blockColumns; ++c)
-        code.store(args.dtype(), code.acrossLanes(vector::CombiningKind::ADD, sums[r * blockColumns + c]), args.output(),
-                   math.add(resultStarts[r], columnAt[c]), {});
+        store(code.acrossLanes(vector::CombiningKind::ADD, sums[r * blockColumns + c]), r, columnAt[c], c, {});
   }
 
   const ContractionArgs &args;
@@ -185,6 +207,7 @@ private:
   Dim rows, columns, inner;
   SmallVector<Dim> batch;
   int64_t blockRows = 1, blockColumns = 1, columnVectors = 1;
+  Value tile; // what is finished next
   Index lhsBase, rhsBase;
   SmallVector<Index> rowStarts, resultStarts;
 };
