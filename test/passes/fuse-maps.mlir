@@ -29,8 +29,8 @@ func.func @what_is_read_outside_is_a_result_too(%x: tensor<4x4xf32>) -> tensor<4
 // CHECK-LABEL: @no_cycles
 // CHECK: fin.fusion "map"
 // CHECK: fin.exp
+// CHECK: fin.fusion "contraction"
 // CHECK: fin.matmul
-// CHECK: fin.fusion "map"
 // CHECK: fin.add
 func.func @no_cycles(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
   %0 = fin.exp %x : (tensor<4x4xf32>) -> tensor<4x4xf32>
