@@ -7,6 +7,7 @@ debian_packages=(libmlir-22-dev llvm-22-dev mlir-22-tools clang-22 lld-22 libcla
   ninja-build cmake python3-venv python3-dev g++)
 python_packages=(numpy "pybind11>=3" pytest scikit-learn safetensors)
 oracle_packages=("torch==2.13.0")
+peer_packages=("torch==2.13.0" jax onnxruntime openvino onnx)  # what tools/bench compares with
 
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf 'tinyfin setup: %s\n' "$*" >&2; exit 1; }
@@ -50,6 +51,14 @@ setup_python() {
   [ -x "$venv/bin/python" ] || { say "creating .venv"; /usr/bin/python3 -m venv "$venv" || die "cannot create $venv"; }
   install_python base "${python_packages[@]}"
   if [ "${TINYFIN_ORACLES:-0}" = 1 ]; then install_python oracles "${oracle_packages[@]}"; fi
+}
+
+# Each package by itself: one that cannot be had leaves its peer out of the table, with a word, and is tried again next time.
+setup_peers() {
+  local package
+  for package in "${peer_packages[@]}"; do
+    (install_python "peer-${package%%=*}" "$package") || say "$package is left out"
+  done
 }
 
 setup_build() {

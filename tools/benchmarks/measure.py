@@ -1,147 +1,144 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measures one workload with one library in this process and prints one JSON line. Run by bench.py, which sets the environment.
+"""Measures one thing with one library in this process and prints one JSON line. Run by peers.py, which sets the environment.
 
-usage: measure.py LIBRARY MODE WORKLOAD OPTIMIZER THREADS
+usage: measure.py REQUEST, a JSON object: library, task, workload, dtype (f32 or bf16), threads, and the library's own settings.
 """
+import importlib
 import json
+import os
+import statistics
+import subprocess
 import sys
 import time
-import types
 
 import workloads as w
 
-OPS, ELEMENTS = 1000, 16
+
+def median_time(run, finish, budget, per_round=20):
+    """Median over rounds of the seconds one run() takes; each round of runs ends with finish(). At most 4 budgets long."""
+    begin = time.perf_counter()
+    run()
+    finish()
+    per_round = max(1, min(per_round, int(budget / 7 / (time.perf_counter() - begin))))
+    times, start = [], time.perf_counter()
+    while time.perf_counter() - start < budget or (len(times) < 7 and time.perf_counter() - start < 4 * budget):
+        begin = time.perf_counter()
+        for _ in range(per_round):
+            run()
+        finish()
+        times.append((time.perf_counter() - begin) / per_round)
+    return statistics.median(times)
 
 
-def load_tinyfin():
-    import tinyfin as fin
-    return types.SimpleNamespace(fin=fin, nn=fin.nn, optim=fin.optim, tensor_of=fin.from_numpy)
-
-
-def tinyfin_training(mode, name, optimizer):
-    library = load_tinyfin()
-    fin = library.fin
-    step = w.trainer(library, name, optimizer)
-    if mode == "jit":
-        step = fin.jit(step)
-    with fin.eager_mode("immediate" if mode == "immediate" else "deferred"):
-        start = time.perf_counter()
-        losses = [step().item()]
-        first = time.perf_counter() - start
-        losses += [step().item() for _ in range(w.CHECKED_STEPS - 1)]
-        fin._core.wait_for_compiles()
-        for _ in range(5):
-            step().item()
-        seconds = w.median_time(step, fin.sync)
-    # Of the step's own graph: the jitted one, or the one that ran most often.
-    graphs = step.explain() if mode == "jit" else sorted(fin.explain(), key=lambda g: g["seen"])[-1:]
-    return {"seconds": seconds, "losses": losses, "first_call": first, "interpreted_ops": sum(g["interpreted_ops"] for g in graphs)}
-
-
-def tinyfin_eager_op(mode):
-    fin = load_tinyfin().fin
-    x = fin.full((ELEMENTS,), 1.0001)
-
-    def run():
-        y = x
-        for _ in range(OPS):
-            y = y * x
-        return y
-    with fin.no_grad():
-        for _ in range(4):
-            run().numpy()
-        fin._core.wait_for_compiles()
-        seconds = w.median_time(lambda: run().numpy(), lambda: None, per_round=5)
-        return {"seconds": seconds / OPS, "losses": [float(run().numpy()[0])]}
-
-
-def load_torch(threads):
-    import torch
-    torch.set_num_threads(threads)
-    return types.SimpleNamespace(torch=torch, nn=torch.nn, optim=torch.optim, tensor_of=torch.from_numpy)
-
-
-def torch_training(mode, name, optimizer, threads):
-    library = load_torch(threads)
-    step = w.trainer(library, name, optimizer, **({"fused": True} if "fused" in mode else {}))
-    if "compile" in mode:
-        step = library.torch.compile(step)
-    losses = [step().item() for _ in range(w.CHECKED_STEPS)]
+def warmed(library, request):
+    """(what to run, its first results, seconds of its first call), after enough calls that everything is compiled."""
+    built = library.build(request)
+    begin = time.perf_counter()
+    results = [built.value(built.run()).ravel()]
+    built.finish()
+    first = time.perf_counter() - begin
+    results += [built.value(built.run()).ravel() for _ in range(w.checked_steps(request["workload"]) - 1)]
+    built.settle()
+    begin = time.perf_counter()
     for _ in range(5):
-        step()
-    return {"seconds": w.median_time(step, lambda: None), "losses": losses}
+        built.value(built.run())
+        if time.perf_counter() - begin > 1:
+            break
+    return built, results, first
 
 
-def torch_eager_op(threads):
-    torch = load_torch(threads).torch
-    x = torch.full((ELEMENTS,), 1.0001)
-
-    def run():
-        y = x
-        for _ in range(OPS):
-            y = y * x
-        return y
-    with torch.no_grad():
-        run()
-        return {"seconds": w.median_time(lambda: run().numpy(), lambda: None, per_round=5) / OPS, "losses": [float(run()[0])]}
+def timed(library, request):
+    """Median seconds of a step, its first losses (or the sums of the first embedding), seconds of the first call."""
+    built, results, first = warmed(library, request)
+    found = {"seconds": median_time(built.run, built.finish, request.get("budget", 1.5)), "first_call": first}
+    found["losses"] = [float(r[0]) for r in results] if len(results[0]) == 1 else [float(x) for x in results[0][:8]]
+    graphs = built.explain()
+    found["interpreted_ops"] = sum(graph["interpreted_ops"] for graph in graphs)
+    found["demoted"] = [graph["demoted"] for graph in graphs if graph.get("demoted")]
+    built.close()
+    return found
 
 
-def jax_training(name, optimizer):
-    import jax
-    import jax.numpy as jnp
-
-    if optimizer != "sgd":
-        raise SystemExit("the JAX peer has only sgd")
-
-    def forward(params, x):
-        layers = list(params)
-        if name == "lenet5":
-            for weight, bias in layers[:2]:
-                x = jax.nn.relu(jax.lax.conv_general_dilated(x, weight, (1, 1), "VALID") + bias[None, :, None, None])
-                x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
-            x, layers = x.reshape(x.shape[0], -1), layers[2:]
-        for i, (weight, bias) in enumerate(layers):
-            x = x @ weight.T + bias
-            x = jax.nn.relu(x) if i < len(layers) - 1 else x
-        return x
-
-    def loss_of(params, x, y):
-        return -jnp.take_along_axis(jax.nn.log_softmax(forward(params, x)), y[:, None], 1).mean()
-
-    def update(params, velocity, x, y):
-        loss, grads = jax.value_and_grad(loss_of)(params, x, y)
-        velocity = jax.tree.map(lambda v, g: w.MOMENTUM * v + g, velocity, grads)
-        return jax.tree.map(lambda p, v: p - w.RATE * v, params, velocity), velocity, loss
-
-    update = jax.jit(update, donate_argnums=(0, 1))
-    x, y = map(jnp.asarray, w.batch_of(name))
-    state = [jax.tree.map(jnp.asarray, w.weights_of(name))]
-    state.append(jax.tree.map(jnp.zeros_like, state[0]))
-
-    def step():
-        state[0], state[1], loss = update(*state, x, y)
-        return loss
-    losses = [float(step()) for _ in range(w.CHECKED_STEPS)]
-    return {"seconds": w.median_time(step, lambda: jax.block_until_ready(state[0])), "losses": losses}
+def stolen(library, request):
+    """How much longer a step takes while another process keeps one of our cores busy."""
+    built, _, _ = warmed(library, request)
+    quiet = median_time(built.run, built.finish, request.get("budget", 1.5))
+    core = max(os.sched_getaffinity(0))
+    spin = f"import os\nos.sched_setaffinity(0, {{{core}}})\nprint(flush=True)\nwhile True: pass"
+    thief = subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE)
+    try:
+        thief.stdout.readline()
+        busy = median_time(built.run, built.finish, 2 * request.get("budget", 1.5))
+    finally:
+        thief.kill()
+        thief.wait()
+    return {"seconds": busy, "quiet": quiet, "ratio": busy / quiet}
 
 
-def import_time(library):
-    start = time.perf_counter()
-    __import__(library)
-    return {"seconds": time.perf_counter() - start, "losses": []}
+def cold(library, request):
+    """Seconds of the first call less a steady one: what recording and compiling take; and the compiler's own account of the step's graph."""
+    built, _, first = warmed(library, request)
+    steady = median_time(built.run, built.finish, 0.4)
+    graph = (built.explain() or [{}])[0]
+    split = {**graph.get("compile_times", {}), **{f"{stage} (all threads)": ms for stage, ms in graph.get("kernel_times", {}).items()}}
+    return {"seconds": first - steady, "split": split, **{key: graph.get(key, 0) for key in ("compile_ms", "kernels", "new_kernels")}}
 
 
-def measure(library, mode, name, optimizer, threads):
-    if name == "import":
-        return import_time(library)
-    if library == "tinyfin":
-        return tinyfin_eager_op(mode) if name == "eager-op" else tinyfin_training(mode, name, optimizer)
-    if library == "torch":
-        return torch_eager_op(threads) if name == "eager-op" else torch_training(mode, name, optimizer, threads)
-    return jax_training(name, optimizer)
+def memory_of(field):
+    for line in open("/proc/self/status"):
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {field}")
+
+
+def memory(library, request):
+    """Bytes that training adds at its peak to what the process had after import and making the model.
+
+    Anonymous memory only: the peak of resident memory (reset after the first steps) less the pages of files, which are mostly code.
+    Optimizer state and gradients count, in all libraries."""
+    model = library.model_of(request["workload"])
+    before = memory_of("RssAnon")
+    built = library.build(request, model)
+    for _ in range(4):
+        built.value(built.run())
+    built.settle()
+    built.value(built.run())
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak starts again here
+    for _ in range(4):
+        built.value(built.run())
+    return {"bytes": memory_of("VmHWM") - memory_of("RssFile") - memory_of("RssShmem") - before}
+
+
+def elementwise_op(library, request):
+    built = library.elementwise_op(request)
+    for _ in range(4):
+        built.run()
+    built.settle()
+    return {"seconds": median_time(built.run, built.finish, request.get("budget", 1.5), per_round=5) / 1000, "losses": [float(built.value(built.run())[0])]}
+
+
+def import_time(_, request):
+    begin = time.perf_counter()
+    __import__(request["library"])
+    return {"seconds": time.perf_counter() - begin}
+
+
+def bandwidth(_, request):
+    """Bytes a second of tinyfin's memory-bound kernels."""
+    import bandwidth as kernels
+    return kernels.measure(median_time)
+
+
+TASKS = {"bandwidth": bandwidth, "time": timed, "stolen": stolen, "memory": memory, "cold": cold, "op": elementwise_op, "import": import_time}
+
+
+def main():
+    request = json.loads(sys.argv[1])
+    library = None if request["task"] in ("import", "bandwidth") else importlib.import_module("with_" + request["library"])
+    print(json.dumps(TASKS[request["task"]](library, request)))
 
 
 if __name__ == "__main__":
-    library, mode, name, optimizer, threads = sys.argv[1:]
-    print(json.dumps(measure(library, mode, name, optimizer, int(threads))))
+    main()
