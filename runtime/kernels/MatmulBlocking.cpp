@@ -9,8 +9,9 @@ namespace {
 
 constexpr int64_t kChunkWork = 1 << 19; // multiply-adds worth handing to a thread (about 5 us of f32)
 constexpr int64_t kEnoughChunks = 32;   // so that a thread that is held up leaves little behind
-constexpr int64_t kBlockCols = 512;     // more would not fit into the second cache with what else is in there
-constexpr int64_t kFewRows = 28;        // blocks are not made lower
+// Columns of B that neighbouring chunks share stay in the second cache, with a block of A and one of C.
+constexpr int64_t kSliceBytes = 1 << 20, kLeastCols = 256, kMostCols = 512;
+constexpr int64_t kFewRows = 28; // blocks are not made lower
 constexpr int64_t kMostPackedBytes = int64_t(256) << 20;
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -34,13 +35,9 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   if (spec.m == 0 || spec.n == 0 || batches == 0) return result;
   int64_t depth = std::max<int64_t>(spec.k, 1), work = batches * spec.m * spec.n * depth;
   int64_t panels = ceilDiv(spec.n, product.panelCols);
-  Cut cut{batches,
-          spec.m,
-          spec.n,
-          panels,
-          product.panelCols,
-          ceilDiv(spec.m, product.blockRows),
-          ceilDiv(spec.n, kBlockCols)};
+  int64_t maxCols = std::clamp(kSliceBytes / (product.panelBytes(depth) / product.panelCols), kLeastCols, kMostCols);
+  Cut cut{
+      batches, spec.m, spec.n, panels, product.panelCols, ceilDiv(spec.m, product.blockRows), ceilDiv(spec.n, maxCols)};
   int64_t wanted = std::min(kEnoughChunks, work / kChunkWork);
   while (cut.chunks() < wanted && (cut.canCutRows() || cut.canCutCols())) {
     // Lower blocks cost nothing while B is packed first; narrower ones read A more often.

@@ -12,9 +12,9 @@
 namespace tinyfin::gemm {
 namespace {
 
-constexpr int64_t kDepth = 384;     // of k a block, about: a panel of B fits into 48 KiB
-constexpr int64_t kLoneDepth = 512; // up to here k is one block: C is not read again
-constexpr int64_t kBlockRows = 128; // of A: with a block of k a fifth of a second cache of 1 MiB
+constexpr int64_t kDepth = 384;               // of k a block, about: a panel of B fits into 48 KiB
+constexpr int64_t kLoneDepth = 512;           // up to here k is one block: C is not read again
+constexpr int64_t kBlockRows = 7 * kTileRows; // of A: larger blocks and their part of C leave the second cache sooner
 
 /// k is spread evenly over its blocks.
 struct DepthBlocks {
@@ -34,10 +34,10 @@ struct RowPanels {
 /// One tile whose columns do not fit C: computed into a buffer, of which `cols` are taken.
 template <class Acc>
 void multiplyEdge(TileFn<Acc> tile, const TileInputs<Acc> &in, int64_t rows, int64_t cols, Acc *c, int64_t ldc,
-                  bool accumulate) {
+                  bool accumulate, AheadLines &ahead) {
   constexpr int width = kTileCols<Acc>;
   alignas(64) Acc sums[kTileRows * width];
-  tile(in, sums, width, false);
+  tile(in, sums, width, false, ahead);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < cols; ++j)
       c[i * ldc + j] = accumulate ? c[i * ldc + j] + sums[i * width + j] : sums[i * width + j];
@@ -90,19 +90,26 @@ template <class Acc, class T> bool packsA(int64_t aRow, int64_t aCol, int64_t m,
   return aCol != 1 || (m > kTileRows / 2 && liesBadly<Acc>(aRow));
 }
 
+/// The lines of an operand's part: `width` rows of A (or columns of B) `across` apart, `depth` elements `along` apart.
+template <class T> AheadLines linesOf(const T *from, int64_t width, int64_t across, int64_t depth, int64_t along) {
+  const int64_t size = sizeof(T);
+  return along == 1 ? AheadLines(from, width, depth * size, across * size)
+                    : AheadLines(from, depth, width * size, along * size);
+}
+
 /// C += or = all panels of A times one panel of B.
 template <class Acc>
 void multiplyPanel(const PanelsOfA<Acc> &a, const Acc *b, int64_t bRow, int64_t cols, Acc *c, int64_t ldc,
-                   bool accumulate) {
+                   bool accumulate, AheadLines &ahead) {
   int vectors = cols <= kLanes<Acc> ? 1 : 2;
   for (int64_t panel = 0; panel < a.count(); ++panel) {
     TileFn<Acc> tile = tileFor<Acc>(a.size(panel), vectors, a.areNeighbours());
     TileInputs<Acc> in = a.inputs(panel, b, bRow);
     Acc *out = c + a.begin(panel) * ldc;
     if (cols == vectors * kLanes<Acc>)
-      tile(in, out, ldc, accumulate);
+      tile(in, out, ldc, accumulate, ahead);
     else
-      multiplyEdge<Acc>(tile, in, a.size(panel), cols, out, ldc, accumulate);
+      multiplyEdge<Acc>(tile, in, a.size(panel), cols, out, ldc, accumulate, ahead);
   }
 }
 
@@ -117,11 +124,15 @@ template <class Acc, class T> void multiplyPacked(const PackedBlock &block) {
   DepthBlocks depths(block.k);
   for (int64_t i = 0, k0 = 0; k0 < block.k; k0 = depths.begin(++i)) {
     int64_t depth = depths.begin(i + 1) - k0;
-    PanelsOfA<Acc> a(static_cast<const T *>(block.a.data) + k0 * block.a.col, block.a.row, block.a.col, block.rows,
-                     depth, packs);
+    const T *from = static_cast<const T *>(block.a.data) + k0 * block.a.col;
+    PanelsOfA<Acc> a(from, block.a.row, block.a.col, block.rows, depth, packs);
+    int64_t next = k0 + depth < block.k ? block.rows : block.rowsAfter;
+    from +=
+        next == block.rows && k0 + depth < block.k ? depth * block.a.col : block.rows * block.a.row - k0 * block.a.col;
+    AheadLines ahead = linesOf(from, next, block.a.row, depth, block.a.col);
     for (int64_t column = 0; column < block.cols; column += width)
       multiplyPanel<Acc>(a, packed + column * block.k + k0 * width, width, std::min(width, block.cols - column),
-                         c + column, block.ldc, i > 0);
+                         c + column, block.ldc, i > 0, ahead);
   }
 }
 
@@ -179,14 +190,19 @@ private:
     bool packs = packsA<Acc, T>(block.aRow, block.aCol, rows, block.n);
     PanelsOfA<Acc> a(static_cast<const T *>(block.a) + row * block.aRow + k0 * block.aCol, block.aRow, block.aCol, rows,
                      depth, packs);
+    AheadLines ahead;
     for (int64_t column = 0; column < block.n; column += width) {
       int64_t cols = std::min(width, block.n - column), bRow = width;
       const Acc *b = nullptr;
       if constexpr (std::is_same_v<Acc, T>)
         if (readsInPlace(cols)) b = bAt(column, k0), bRow = block.bRow;
       if (!b && block.m > kBlockRows) b = scratch<Acc>(ScratchUse::GemmB, 0) + column * depth;
-      if (!b) b = packB(column, 0, k0, depth);
-      multiplyPanel<Acc>(a, b, bRow, cols, c + row * ldc + column, ldc, accumulate);
+      if (!b) {
+        b = packB(column, 0, k0, depth);
+        ahead =
+            linesOf(bAt(column + width, k0), std::min(width, block.n - column - width), block.bCol, depth, block.bRow);
+      }
+      multiplyPanel<Acc>(a, b, bRow, cols, c + row * ldc + column, ldc, accumulate, ahead);
     }
   }
 

@@ -89,7 +89,11 @@ TINYFIN_WIDE_VECTORS void packRows(Acc *to, int64_t width, int64_t used, int64_t
   int64_t excess = (used + lanes - 1) / lanes * lanes - used;
   int64_t whole = std::max<int64_t>(0, depth - (excess + stride - 1) / std::max<int64_t>(stride, 1));
   int64_t p = 0;
+  if (used <= lanes)
+#pragma unroll 4
+    for (; p < whole; ++p) *reinterpret_cast<Vector<Acc> *>(to + p * width) = loadVector<Acc>(from + p * stride);
   if (used == 2 * lanes)
+#pragma unroll 2
     for (; p < whole; ++p) {
       *reinterpret_cast<Vector<Acc> *>(to + p * width) = loadVector<Acc>(from + p * stride);
       *reinterpret_cast<Vector<Acc> *>(to + p * width + lanes) = loadVector<Acc>(from + p * stride + lanes);

@@ -91,7 +91,8 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
   void *c = direct ? result : scratchBytes(ScratchUse::GemmC, rows * cols * wideSize);
   if (const std::byte *panels = call.packed) {
     int64_t panel = spec.rightBatch(batch) * ceilDiv(spec.n, product->panelCols) + col / product->panelCols;
-    product->multiplyBlock({a, rows, spec.k, panels + panel * product->panelBytes(spec.k), cols, c, ldc});
+    product->multiplyBlock({a, rows, spec.k, panels + panel * product->panelBytes(spec.k), cols, c, ldc,
+                            std::min(blocking.rows, spec.m - row - rows)});
   } else {
     product->multiplyUnpacked(spec.dtype, {.m = rows,
                                            .n = cols,

@@ -42,6 +42,33 @@ template <class Acc> struct TileInputs {
   int64_t bRow, k;
 };
 
+/// Lines of memory that will be packed soon, fetched into the second cache one at each step of k: a core that packs
+/// what is far away waits for it. `inner` lines `step` bytes apart, then the lines beside them, `columns` times.
+struct AheadLines {
+  const char *at = nullptr;
+  int64_t step = 0, inner = 0, left = INT64_MAX, columns = 0;
+  AheadLines() = default;
+  /// `rows` pieces of `bytes`, `stride` bytes apart.
+  AheadLines(const void *from, int64_t rows, int64_t bytes, int64_t stride)
+      : at(static_cast<const char *>(from)), step(stride), inner(rows), left(rows), columns((bytes + 63) / 64) {
+    if (rows <= 0 || bytes <= 0) *this = AheadLines();
+  }
+  void fetch() {
+    __builtin_prefetch(at, 0, 2);
+    at += step;
+    if (--left == 0) [[unlikely]]
+      nextColumn();
+  }
+
+private:
+  void nextColumn() {
+    at += 64 - inner * step;
+    left = inner;
+    if (--columns > 0) return;
+    step = 0, left = INT64_MAX;
+  }
+};
+
 /// Row i of A at the current p. Addresses are a base plus 0, 1 or 2 steps: x86 adds those for free, and five bases fit
 /// into registers where fourteen would not.
 template <class Acc, int rows, bool neighbours> class TileRows {
@@ -67,7 +94,8 @@ private:
 
 /// C = A * B, or C += A * B.
 template <class Acc, int rows, int vectors, bool neighbours>
-TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_t cRow, bool accumulate) {
+TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_t cRow, bool accumulate,
+                                       AheadLines &ahead) {
   constexpr int lanes = kLanes<Acc>;
   using V = Vector<Acc>;
   V sums[rows][vectors];
@@ -75,11 +103,18 @@ TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_
   for (int i = 0; i < rows; ++i)
 #pragma unroll
     for (int h = 0; h < vectors; ++h) sums[i][h] = V{};
+#pragma unroll
+  for (int i = 0; i < rows; ++i) {
+    __builtin_prefetch(c + i * cRow, 1, 3);
+    if constexpr (vectors > 1) __builtin_prefetch(c + i * cRow + lanes, 1, 3);
+  }
   TileRows<Acc, rows, neighbours> a(in);
   const Acc *b = in.b;
   const int64_t bRow = in.bRow;
+  AheadLines lines = ahead;
 #pragma unroll 1
   for (int64_t p = in.k; p > 0; --p, a.advance(), b += bRow) {
+    lines.fetch();
     V columns[vectors];
 #pragma unroll
     for (int h = 0; h < vectors; ++h) columns[h] = *reinterpret_cast<const V *>(b + h * lanes);
@@ -90,6 +125,7 @@ TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_
       for (int h = 0; h < vectors; ++h) sums[i][h] += factor * columns[h];
     }
   }
+  ahead = lines;
 #pragma unroll
   for (int i = 0; i < rows; ++i)
 #pragma unroll
@@ -99,7 +135,7 @@ TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_
     }
 }
 
-template <class Acc> using TileFn = void (*)(const TileInputs<Acc> &, Acc *, int64_t, bool);
+template <class Acc> using TileFn = void (*)(const TileInputs<Acc> &, Acc *, int64_t, bool, AheadLines &);
 
 /// The tile function for `rows` in [1, kTileRows] and one or two vectors of columns.
 template <class Acc> TileFn<Acc> tileFor(int rows, int vectors, bool neighbours) {

@@ -23,6 +23,7 @@ struct PackedBlock {
   int64_t cols;       // valid ones: the last panel may have fewer than the others
   void *c;            // f32, or f64 for f64: all of k is added up, exactly rows x cols elements are written
   int64_t ldc;
+  int64_t rowsAfter; // rows of A behind these that are probably next: worth fetching
 };
 
 /// The part of B that one piece of packing covers: depth [depthBegin, depthEnd), panels [panelBegin, panelEnd).

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// tinyfin-roofline: what this machine can do at most (multiply-adds, memory), and how near to that the products of
+// matrices come, at one thread and at all. Prints one JSON object; takes some five seconds on a machine that is idle.
+#include "runtime/ThreadPool.h"
+#include "runtime/kernels/AmxMachine.h"
+#include "runtime/kernels/Matmul.h"
+#include "runtime/kernels/MatmulTile.h"
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <sys/mman.h>
+#include <vector>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+using namespace tinyfin;
+
+namespace {
+
+using Vector = gemm::Vector<float>;
+using Clock = std::chrono::steady_clock;
+constexpr size_t kHugePage = 2 << 20;
+
+/// The shortest of some runs, in seconds.
+template <class F> double bestTime(int runs, F &&body) {
+  double best = 1e9;
+  for (int i = 0; i < runs; ++i) {
+    Clock::time_point begin = Clock::now();
+    body();
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  return best;
+}
+
+/// Runs body(thread) once on each thread of the pool, at the same time.
+template <class F> void onAll(ThreadPool &pool, F &&body) {
+  pool.parallelFor(pool.threads(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(i);
+  });
+}
+
+/// Enough sums to hide the latency of a multiply-add, each in a register.
+TINYFIN_WIDE_VECTORS void multiplyAdds(int64_t rounds) {
+  constexpr int sums = gemm::kVectorBytes == 64 ? 24 : 12;
+  Vector sum[sums] = {}, factor = gemm::splat<float>(1.0f);
+  for (int64_t i = 0; i < rounds; ++i) {
+    asm volatile("" : "+v"(factor));
+#pragma unroll
+    for (int j = 0; j < sums; ++j) sum[j] += factor * factor;
+#pragma unroll
+    for (int j = 0; j < sums; ++j) asm volatile("" : "+v"(sum[j]));
+  }
+}
+
+double vectorFlops(ThreadPool &pool) {
+  constexpr int64_t rounds = 200000, sums = gemm::kVectorBytes == 64 ? 24 : 12;
+  double time = bestTime(30, [&] { onAll(pool, [&](int64_t) { multiplyAdds(rounds); }); });
+  return 2.0 * rounds * sums * gemm::kLanes<float> * pool.threads() / time;
+}
+
+#ifdef TINYFIN_AMX_TARGETS
+TINYFIN_TARGET_AMX void multiplyTiles(int64_t rounds) {
+  alignas(64) static const char zeros[1024] = {};
+  amx::TileScope scope(amx::Isa::Amx);
+  _tile_loadd(4, zeros, 64);
+  _tile_loadd(5, zeros, 64);
+  for (int64_t i = 0; i < rounds; ++i) {
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_dpbf16ps(1, 4, 5);
+    _tile_dpbf16ps(2, 4, 5);
+    _tile_dpbf16ps(3, 4, 5);
+  }
+}
+
+double tileFlops(ThreadPool &pool) {
+  constexpr int64_t rounds = 40000;
+  double time = bestTime(30, [&] { onAll(pool, [&](int64_t) { multiplyTiles(rounds); }); });
+  return 4.0 * 2 * 16 * 16 * 32 * rounds * pool.threads() / time;
+}
+#endif
+
+/// Zeros on huge pages, touched.
+float *allocate(int64_t count) {
+  size_t bytes = (static_cast<size_t>(count) * sizeof(float) + kHugePage - 1) & ~(kHugePage - 1);
+  void *memory = std::aligned_alloc(kHugePage, bytes);
+  if (!memory) std::abort();
+  madvise(memory, bytes, MADV_HUGEPAGE);
+  std::memset(memory, 0, bytes);
+  return static_cast<float *>(memory);
+}
+
+constexpr int64_t kStream = 32 << 20; // elements of an array: far more than any cache's share
+
+/// a = b + c past the caches: bytes that move a second.
+double triadBytes(ThreadPool &pool, float *a, const float *b, const float *c) {
+  int64_t part = kStream / pool.threads() / 64 * 64;
+  double time = bestTime(6, [&] {
+    onAll(pool, [&](int64_t thread) {
+      for (int64_t i = thread * part; i < (thread + 1) * part; i += gemm::kLanes<float>)
+        __builtin_nontemporal_store(*reinterpret_cast<const Vector *>(b + i) + *reinterpret_cast<const Vector *>(c + i),
+                                    reinterpret_cast<Vector *>(a + i));
+    });
+  });
+  return 3.0 * sizeof(float) * part * pool.threads() / time;
+}
+
+double readBytes(ThreadPool &pool, const float *a) {
+  int64_t part = kStream / pool.threads() / 64 * 64;
+  double time = bestTime(6, [&] {
+    onAll(pool, [&](int64_t thread) {
+      Vector sums[4] = {};
+      for (int64_t i = thread * part; i < (thread + 1) * part; i += 4 * gemm::kLanes<float>)
+        for (int j = 0; j < 4; ++j) sums[j] += *reinterpret_cast<const Vector *>(a + i + j * gemm::kLanes<float>);
+      for (int j = 0; j < 4; ++j) asm volatile("" : "+v"(sums[j]));
+    });
+  });
+  return 1.0 * sizeof(float) * part * pool.threads() / time;
+}
+
+double gemmFlops(ThreadPool &pool, DType dtype, int64_t n, void *lhs, void *rhs, void *result) {
+  const int64_t dims[] = {n, n};
+  auto spec = MatmulSpec::from(dtype, dims, dims, false, false);
+  auto plan = spec.isOk() ? MatmulPlan::create(spec.value()) : spec.status();
+  if (!plan.isOk()) return 0;
+  double time = bestTime(40, [&] { (void)plan->execute(lhs, rhs, result, pool); });
+  return 2.0 * n * n * n / time;
+}
+
+/// Values in [-0.5, 0.5] of either dtype: zeros would multiply at a higher clock.
+void fill(void *memory, DType dtype, int64_t count) {
+  uint32_t state = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    state = state * 1664525u + 1013904223u;
+    float value = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
+    uint32_t bits = std::bit_cast<uint32_t>(value);
+    if (dtype == DType::F32)
+      static_cast<float *>(memory)[i] = value;
+    else
+      static_cast<uint16_t *>(memory)[i] = static_cast<uint16_t>(bits >> 16);
+  }
+}
+
+struct Peaks {
+  double f32 = 0, bf16 = 0, triad = 0, read = 0;
+};
+
+/// {"1": ..., "4": ...} of one member; "null" where the machine has no such thing.
+std::string byThreads(const std::vector<int> &threads, const std::vector<Peaks> &peaks, double Peaks::*member) {
+  std::string text = "{";
+  for (size_t i = 0; i < threads.size(); ++i) {
+    char number[32];
+    std::snprintf(number, sizeof(number), peaks[i].*member > 0 ? "%.4g" : "null", peaks[i].*member);
+    text += (i ? ", \"" : "\"") + std::to_string(threads[i]) + "\": " + number;
+  }
+  return text + "}";
+}
+
+} // namespace
+
+int main() {
+  constexpr int64_t size = 1024;
+  std::vector<int> threads = {1};
+  if (int all = ThreadPool::defaultThreads(); all > 1) threads.push_back(all);
+  float *arrays[] = {allocate(kStream), allocate(kStream), allocate(kStream)};
+  bool hasTiles = amx::machineIsa() == amx::Isa::Amx;
+  std::vector<Peaks> peaks;
+  std::string products;
+  for (int count : threads) {
+    ThreadPool pool(count);
+    Peaks peak{vectorFlops(pool), 0, triadBytes(pool, arrays[0], arrays[1], arrays[2]), readBytes(pool, arrays[1])};
+#ifdef TINYFIN_AMX_TARGETS
+    if (hasTiles) peak.bf16 = tileFlops(pool);
+#endif
+    for (DType dtype : {DType::F32, DType::BF16}) {
+      for (float *array : arrays) fill(array, dtype, size * size);
+      double flops = gemmFlops(pool, dtype, size, arrays[0], arrays[1], arrays[2]);
+      // Without tiles, bf16 is converted to f32.
+      double most = dtype == DType::BF16 && hasTiles ? peak.bf16 : peak.f32;
+      char line[160];
+      std::snprintf(line, sizeof(line),
+                    "%s{\"n\": %d, \"dtype\": \"%s\", \"threads\": %d, \"flops\": %.4g, \"share\": %.3f}",
+                    products.empty() ? "" : ", ", static_cast<int>(size), dtype == DType::F32 ? "f32" : "bf16", count,
+                    flops, flops / most);
+      products += line;
+    }
+    peaks.push_back(peak);
+  }
+  std::printf(
+      "{\"peaks\": {\"f32_flops\": %s, \"bf16_flops\": %s, \"triad_bytes\": %s, \"read_bytes\": %s}, \"gemm\": [%s]}\n",
+      byThreads(threads, peaks, &Peaks::f32).c_str(), byThreads(threads, peaks, &Peaks::bf16).c_str(),
+      byThreads(threads, peaks, &Peaks::triad).c_str(), byThreads(threads, peaks, &Peaks::read).c_str(),
+      products.c_str());
+  return 0;
+}
