@@ -26,6 +26,8 @@ public:
   virtual std::string target() = 0;
   /// Whether graphs come fused (fin.fusion) or op by op.
   virtual bool wantsFusion() const = 0;
+  /// Mnemonics of the composites that it runs better whole than taken apart.
+  virtual llvm::ArrayRef<const char *> wholeComposites(const CompileOptions &options) const { return {}; }
   /// Attaches the claim function, EvalInterface and whatever else the backend adds to the dialect.
   virtual void extendDialects(mlir::DialectRegistry &registry) {}
   /// Makes the backend's passes known to tinyfin-opt.

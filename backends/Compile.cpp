@@ -41,8 +41,10 @@ fin::PipelineSettings settingsNow() {
   return {config::disable(), config::dump(), config::foldLimitBytes()};
 }
 
-Status runPasses(ModuleOp module, Backend &backend, CompileTimes &times) {
+Status runPasses(ModuleOp module, Backend &backend, const CompileOptions &options, CompileTimes &times) {
   fin::PipelineSettings settings = settingsNow();
+  for (const char *composite : backend.wholeComposites(options))
+    if (!config::isDisabled(std::string("whole-") + composite)) settings.keep.push_back(composite);
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
   pm.enableVerifier(!settings.dumpFolder.empty()); // each phase checks its own contract
   fin::instrument(pm, settings);
@@ -87,7 +89,7 @@ StatusOr<std::shared_ptr<Executable>> compileTimed(ModuleOp module, Backend &bac
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main || !llvm::hasSingleElement(main.getBody()))
     return Status::error(StatusCode::InvalidArgument, "found no function @main of one block, wanted one");
-  TINYFIN_RETURN_IF_ERROR(runPasses(module, backend, times));
+  TINYFIN_RETURN_IF_ERROR(runPasses(module, backend, options, times));
   StatusOr<std::shared_ptr<Executable>> compiled = backend.compile(main, options);
   if (!compiled.isOk()) return compiled;
   ExecutableStats &stats = compiled.value()->stats;
@@ -127,7 +129,7 @@ std::unique_ptr<MLIRContext> makeContext(Backend &backend) {
 
 Status lowerModule(ModuleOp module, Backend &backend) {
   CompileTimes times;
-  return runPasses(module, backend, times);
+  return runPasses(module, backend, CompileOptions(), times);
 }
 
 StatusOr<std::shared_ptr<Executable>> compileModule(ModuleOp module, Backend &backend, const CompileOptions &options) {

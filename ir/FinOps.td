@@ -8,5 +8,6 @@ include "ReductionOps.td"
 include "ContractionOps.td"
 include "RandomOps.td"
 include "CompositeOps.td"
+include "AttentionOps.td"
 include "StructureOps.td"
 #endif

@@ -50,7 +50,7 @@ def DecomposePass : Fin_Pass<"decompose"> {
 def SimplifyPass : Fin_Pass<"simplify"> {
   let summary = "rewrite patterns of several ops into cheaper ones";
   let description = [{
-    Transposes of the last two axes become flags of fin.matmul, repetition becomes implicit broadcasting, reshapes sink
+    Transposes of the last two axes become flags of fin.matmul, those around attention its layout, repetition becomes implicit broadcasting, reshapes sink
     below elementwise ops, division by a constant becomes multiplication, reductions of reductions become one.
     Before: `%t = fin.transpose %w {permutation = [1, 0]}; %y = fin.matmul %x, %t`.
     After: `%y = fin.matmul %x, %w {transpose_rhs = true}`.

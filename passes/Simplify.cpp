@@ -17,6 +17,7 @@ struct Simplify : impl::SimplifyPassBase<Simplify> {
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     addArithmeticPatterns(set);
+    addAttentionPatterns(set);
     addMovementPatterns(set);
     addReductionPatterns(set);
     patterns = std::move(set);

@@ -6,6 +6,7 @@
 namespace tinyfin::fin {
 
 void addArithmeticPatterns(mlir::RewritePatternSet &patterns);
+void addAttentionPatterns(mlir::RewritePatternSet &patterns);
 void addMovementPatterns(mlir::RewritePatternSet &patterns);
 void addReductionPatterns(mlir::RewritePatternSet &patterns);
 

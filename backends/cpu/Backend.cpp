@@ -39,6 +39,10 @@ public:
   Device &device() override { return Device::cpu(); }
   std::string target() override { return "cpu-" + cpu::Machine::host().name(); }
   bool wantsFusion() const override { return true; }
+  llvm::ArrayRef<const char *> wholeComposites(const CompileOptions &options) const override {
+    static constexpr const char *whole[] = {"attention", "attention_grad", "packed_attention", "packed_attention_grad"};
+    return options.libraries ? llvm::ArrayRef<const char *>(whole) : llvm::ArrayRef<const char *>();
+  }
   void registerPasses() override { cpu::registerCpuPasses(); }
   void extendDialects(DialectRegistry &registry) override {
     registry.addExtension(+[](MLIRContext *, fin::FinDialect *dialect) { dialect->addInterfaces<CpuClaim>(); });

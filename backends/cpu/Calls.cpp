@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads attributes and shapes when a graph is compiled, so that a run has neither to look at nor to choose by.
 #include "backends/cpu/Calls.h"
+#include "backends/cpu/AttentionCalls.h"
 #include "ir/Fin.h"
 #include "runtime/kernels/Argmax.h"
 #include "runtime/kernels/Assertion.h"
@@ -76,10 +77,12 @@ ArrayRef<int64_t> dimsOf(Value value) { return typeOf(value).getShape(); }
 } // namespace
 
 bool isPlanned(Operation *op) {
+  if (isAttention(op)) return true;
   return isa<fin::AssertOp, fin::MaxPool2dGradOp, fin::AvgPool2dGradOp, fin::ArgmaxOp, fin::SliceUpdateOp, fin::ScatterAddOp>(op);
 }
 
 CallStep plannedStep(Operation *op) {
+  if (isAttention(op)) return attentionStep(op);
   Words words = fin::wordsOf(op);
   AttrReader attrs(words);
   Value first = op->getOperand(0), second = op->getNumOperands() > 1 ? op->getOperand(1) : first;

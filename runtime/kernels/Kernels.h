@@ -72,6 +72,12 @@ TINYFIN_KERNEL("fin.log_softmax");
 TINYFIN_KERNEL("fin.mse_loss");
 TINYFIN_KERNEL("fin.softmax");
 
+// attention
+TINYFIN_KERNEL("fin.attention");
+TINYFIN_KERNEL("fin.attention_grad");
+TINYFIN_KERNEL("fin.packed_attention");
+TINYFIN_KERNEL("fin.packed_attention_grad");
+
 // shape
 TINYFIN_KERNEL("fin.broadcast");
 TINYFIN_KERNEL("fin.concat");

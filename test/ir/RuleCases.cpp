@@ -24,7 +24,7 @@ std::string RuleCase::name() const {
 RuleCase RuleCase::as(DType dtype) const {
   RuleCase other = *this;
   for (Sample &operand : other.operands)
-    if (operand.spec.dtype == DType::F64) operand.spec.dtype = dtype;
+    if (operand.spec.dtype == DType::F64) operand.spec.dtype = operand.isWide && sizeOf(dtype) == 2 ? DType::F32 : dtype;
   return other;
 }
 
@@ -200,9 +200,41 @@ void addComposites(Cases &cases, Dim n) {
   cases.push_back({OpId::Dropout, {reals({n, 7}), number(0.25), given({42, 7})}, attrs(3)});
 }
 
+/// A number a row of q: lse or delta.
+Sample rowsOf(Dims dims) {
+  dims.pop_back();
+  Sample sample = reals(dims);
+  sample.isWide = true;
+  return sample;
+}
+
+void addAttention(Cases &cases, Dim n) {
+  auto add = [&](Dims q, Dims k, Dims v, bool causal, bool headsFirst, std::vector<Sample> mask) {
+    Dims output = q;
+    output[3] = v[3];
+    Words words = attrs(causal, 0.6, headsFirst);
+    std::vector<Sample> forward{reals(q), reals(k), reals(v)};
+    std::vector<Sample> backward{reals(output), reals(q), reals(k), reals(v), rowsOf(q), rowsOf(q)};
+    for (auto *operands : {&forward, &backward}) operands->insert(operands->end(), mask.begin(), mask.end());
+    cases.push_back({OpId::Attention, forward, words});
+    cases.push_back({OpId::AttentionGrad, backward, words});
+  };
+  for (bool causal : {false, true}) add({n, 2, 3, 2}, {n, 2, 4, 2}, {n, 2, 4, 3}, causal, true, {});
+  add({n, 3, 2, 2}, {n, 3, 2, 2}, {n, 3, 2, 2}, true, false, {});
+  add({n, 2, 1, 2}, {n, 2, 1, 2}, {n, 2, 1, 2}, false, false, {{{DType::Bool, {1, 1, 2, 2}}, 0, 0, {1, 0, 1, 1}}});
+  add({n, 2, 1, 2}, {n, 3, 1, 2}, {n, 3, 1, 2}, false, false, {reals({1, 1, 2, 3})});
+  for (bool masked : {false, true}) {
+    std::vector<Sample> forward{reals({n, 3, 3, 2, 2})}, backward{reals({n, 3, 2, 2}), forward[0], rowsOf({n, 3, 2, 2}), rowsOf({n, 3, 2, 2})};
+    for (auto *operands : {&forward, &backward})
+      if (masked) operands->push_back(reals({1, 2, 3, 1}));
+    cases.push_back({OpId::PackedAttention, forward, attrs(!masked, 0.6)});
+    cases.push_back({OpId::PackedAttentionGrad, backward, attrs(!masked, 0.6)});
+  }
+}
+
 Cases casesWith(Dim n) {
   Cases cases;
-  for (auto add : {addUnary, addBinary, addOtherElementwise, addReductions, addShape, addMatmul, addComposites})
+  for (auto add : {addUnary, addBinary, addOtherElementwise, addReductions, addShape, addMatmul, addComposites, addAttention})
     add(cases, n);
   addConvolution(cases, n, {1, 1}, {0, 0});
   addConvolution(cases, n, {2, 1}, {1, 2});

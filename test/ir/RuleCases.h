@@ -12,6 +12,7 @@ struct Sample {
   TensorSpec spec;
   double low = -2, high = 2;
   std::vector<double> values = {};
+  bool isWide = false; // f32 beside half types
 };
 
 /// What a sample with constant extents holds.

@@ -36,3 +36,14 @@ func.func @primitives_stay(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = fin.exp %x : (tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// CHECK-LABEL: @packed_attention
+// CHECK-NOT: attention
+// CHECK: fin.slice
+// CHECK: fin.matmul
+// CHECK: fin.exp
+// CHECK: fin.matmul
+func.func @packed_attention(%x: tensor<2x8x3x3x4xf32>) -> tensor<2x8x3x4xf32> {
+  %y, %lse = fin.packed_attention %x {causal = true, scale = 0.5 : f64} : (tensor<2x8x3x3x4xf32>) -> (tensor<2x8x3x4xf32>, tensor<2x8x3xf32>)
+  return %y : tensor<2x8x3x4xf32>
+}

@@ -108,15 +108,37 @@ def attention_weights(scores, mask=None, is_causal=False):
     return powers / where(total == 0, 1.0, total)
 
 
+def _attention_operands(query, key, value, mask):
+    """Query, key and value as [B, H, S, D] and the mask as [B, H, Sq, Sk] or extents of 1; None where the op attention does not apply."""
+    lead = query.shape[:-2]
+    if len({query.dtype, key.dtype, value.dtype}) > 1 or key.shape[:-2] != lead or value.shape[:-2] != lead:
+        return None
+    operands = [query, key, value]
+    if len(lead) != 2:
+        batch = math.prod(lead[:-1])
+        operands = [x.reshape(batch, lead[-1] if lead else 1, *x.shape[-2:]) for x in operands]
+    if mask is None:
+        return operands
+    mask = mask if mask.dtype in (_core.bool_, query.dtype) else mask.to(query.dtype)
+    if mask.ndim > 4 or (mask.ndim > 2 and len(lead) != 2):
+        mask = mask.expand(*lead, *mask.shape[-2:])
+        mask = mask.reshape(*operands[0].shape[:2], *mask.shape[-2:])
+    return [*operands, mask.reshape(*(1,) * (4 - mask.ndim), *mask.shape)]
+
+
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
     """softmax(query @ key.T * scale + mask) @ value of query [..., Sq, D], key [..., Sk, D] and value [..., Sk, Dv].
 
     `attn_mask` broadcasts with [..., Sq, Sk]: bool (True takes part) or numbers that are added. A query all of whose keys are masked
     gets zeros. `is_causal` lets query i see the keys up to i. `scale` is 1 / sqrt(D) unless given. Weights are dropped with probability
-    `dropout_p`, also in evaluation, as in PyTorch."""
+    `dropout_p`, also in evaluation, as in PyTorch; then the weights are made in memory, [..., Sq, Sk], and not otherwise."""
     if is_causal and attn_mask is not None:
         raise ValueError("scaled_dot_product_attention: found attn_mask and is_causal=True, wanted one of them")
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    operands = _attention_operands(query, key, value, attn_mask)
+    if operands is not None and dropout_p == 0:
+        y = ops.attention(operands, is_causal, scale, True)[0]
+        return y if y.ndim == query.ndim else y.reshape(*query.shape[:-1], value.shape[-1])
     scores = ops.matmul(query * scale, key, False, True)
     weights = dropout(attention_weights(scores, attn_mask, is_causal), dropout_p)
     return ops.matmul(weights, value, False, False)

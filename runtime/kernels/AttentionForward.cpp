@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention's forward pass. A panel of queries at a time: its whole rows of scores stay in the cache, so that nothing is
+// rescaled; then softmax, then the product with v, divided by the sums when it is stored.
+#include "runtime/kernels/AttentionBlocks.h"
+#include "runtime/kernels/Dispatch.h"
+#include "runtime/kernels/Scratch.h"
+
+namespace tinyfin {
+namespace {
+
+using namespace attention;
+
+template <class T> class Forward {
+public:
+  using Acc = Compute<T>;
+
+  Forward(const AttentionSpec &spec, HeadParts<const void *> x, const void *mask, void *output, void *lse)
+      : spec(spec), q(static_cast<const T *>(x.q)), k(static_cast<const T *>(x.k)), v(static_cast<const T *>(x.v)),
+        mask(mask), output(static_cast<T *>(output)), lse(static_cast<Acc *>(lse)) {}
+
+  /// Queries [begin, end) of one head; begin is a multiple of the panel.
+  void run(int64_t b, int64_t h, int64_t begin, int64_t end) {
+    const int64_t copied = std::is_same_v<T, Acc> ? 0 : spec.keys * (spec.depth + spec.valueDepth);
+    Acc *memory = scratch<Acc>(ScratchUse::Attention, copied + (spec.depth + spec.valueDepth + spec.keys) * panel);
+    HeadMask<Acc, T> seen(spec, mask, b, h);
+    const int64_t keys = seen.keysBefore(end);
+    keyRows = asRows(memory, k + spec.k.at(b, h), spec.k.row, keys, spec.depth);
+    valueRows = asRows(memory + spec.keys * spec.depth, v + spec.v.at(b, h), spec.v.row, keys, spec.valueDepth);
+    queries = memory + copied, sums = queries + spec.depth * panel, scores = sums + spec.valueDepth * panel;
+    for (; begin < end; begin += panel) runPanel(b, h, begin, std::min(panel, end - begin), seen);
+  }
+
+private:
+  static constexpr int64_t panel = kPanel<Acc>;
+
+  void runPanel(int64_t b, int64_t h, int64_t begin, int64_t used, const HeadMask<Acc, T> &seen) {
+    const int64_t keys = seen.keysBefore(begin + used);
+    const int vectors = used <= panel / 2 ? 1 : 2;
+    packLanes(queries, q + spec.q.at(b, h, begin), spec.q.row, used, spec.depth, static_cast<Acc>(spec.scale));
+    multiplyPanel(Left::Rows, keys, spec.depth, keyRows.data, keyRows.row, queries, panel, scores, panel, vectors, false);
+    seen.apply(scores, keys, begin, used);
+    Acc divisors[panel];
+    softmax(keys, divisors, lse + spec.rows.at(b, h, begin), used);
+    multiplyPanel(Left::Columns, spec.valueDepth, keys, valueRows.data, valueRows.row, scores, panel, sums, panel, vectors, false);
+    storeLanes(output + spec.output.at(b, h, begin), spec.output.row, sums, used, spec.valueDepth, divisors);
+  }
+
+  /// Makes scores exp(score - max); 1 / sum and log(sum) + max of each lane.
+  void softmax(int64_t keys, Acc *factors, Acc *lseRow, int64_t used) {
+    constexpr Acc infinity = std::numeric_limits<Acc>::infinity();
+    Acc top[panel], sum[panel];
+    std::fill(top, top + panel, -infinity);
+    std::fill(sum, sum + panel, Acc(0));
+    for (int64_t key = 0; key < keys; ++key)
+      for (int64_t j = 0; j < panel; ++j) {
+        const Acc score = scores[key * panel + j];
+        top[j] = score > top[j] ? score : top[j];
+      }
+    for (int64_t j = 0; j < panel; ++j) top[j] = top[j] == -infinity ? Acc(0) : top[j];
+    for (int64_t key = 0; key < keys; ++key)
+      for (int64_t j = 0; j < panel; ++j) {
+        const Acc power = weight(scores[key * panel + j] - top[j]);
+        scores[key * panel + j] = power;
+        sum[j] += power;
+      }
+    std::fill(factors, factors + panel, Acc(0));
+    for (int64_t j = 0; j < used; ++j) {
+      factors[j] = sum[j] == 0 ? Acc(0) : 1 / sum[j];
+      lseRow[j * spec.rows.row] = sum[j] == 0 ? infinity : std::log(sum[j]) + top[j];
+    }
+  }
+
+  const AttentionSpec &spec;
+  const T *q, *k, *v;
+  const void *mask;
+  T *output;
+  Acc *lse;
+  Rows<Acc> keyRows, valueRows;
+  Acc *queries, *sums, *scores;
+};
+
+/// Few heads are cut into ranges of queries too.
+int64_t panelsPerChunk(const AttentionSpec &spec, int64_t panels) {
+  constexpr int64_t chunks = 32;
+  const int64_t heads = spec.batch * spec.heads;
+  return heads >= chunks ? panels : std::max<int64_t>(1, panels * heads / chunks);
+}
+
+} // namespace
+
+void AttentionPlan::forward(HeadParts<const void *> x, const void *mask, void *output, void *lse,
+                            ThreadPool &pool) const {
+  visitFloat(spec.dtype, [&](auto tag) {
+    using T = ElementOf<decltype(tag)>;
+    constexpr int64_t panel = kPanel<Compute<T>>;
+    const int64_t panels = (spec.queries + panel - 1) / panel, perChunk = panelsPerChunk(spec, panels);
+    const int64_t ranges = panels ? (panels + perChunk - 1) / perChunk : 0;
+    auto body = [&](int64_t begin, int64_t end) {
+      Forward<T> head(spec, x, mask, output, lse);
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t range = i % ranges, h = i / ranges;
+        head.run(h / spec.heads, h % spec.heads, range * perChunk * panel,
+                 std::min(spec.queries, (range + 1) * perChunk * panel));
+      }
+    };
+    pool.parallelFor(spec.batch * spec.heads * ranges, 1, body);
+    return 0;
+  });
+}
+
+} // namespace tinyfin
