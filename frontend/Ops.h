@@ -43,6 +43,8 @@ Tensor cast(const Tensor &x, DType dtype);
 Tensor matmul(const Tensor &lhs, const Tensor &rhs);
 /// x @ weight.T + bias of x [..., in], weight [out, in] and bias [out], which may be null.
 Tensor linear(const Tensor &x, const Tensor &weight, const Tensor &bias);
+/// Of [B, H, S, D]; `mask` may be null. Views of one packed projection are not read apart.
+Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v, const Tensor &mask, bool isCausal, double scale);
 /// Axes may be negative; none given: all.
 Tensor reduce(OpId op, const Tensor &x, std::optional<llvm::ArrayRef<int64_t>> axes, bool keepdims);
 Tensor argmax(const Tensor &x, std::optional<int64_t> axis, bool keepdims);

@@ -37,6 +37,9 @@ public:
   void setRequiresGrad(bool wanted);
   void attachEdge(Edge edge) { var.edge = std::move(edge); }
   bool isView() const { return base.get() != nullptr; }
+  /// Of a view: the cell it derives from, and how.
+  Cell &viewed() const { return *base; }
+  const ViewStep &viewStep() const { return view; }
   /// The cell that views of this one share their data with.
   Cell &root() { return rootCell ? *rootCell : *this; }
 

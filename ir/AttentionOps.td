@@ -7,6 +7,7 @@ include "FinBase.td"
 class Fin_AttentionOpBase<string mnemonic, string text> : Fin_Op<mnemonic, [Pure, Fin_Composite]> {
   let summary = text;
   let family = "attention";
+  let autocast = "lower";
 }
 def Fin_AttentionOp : Fin_AttentionOpBase<"attention", "softmax(q @ k.T * scale + mask) @ v of each batch and head, and the log of each row's sum of exponentials"> {
   let description = "Operands are q, k, v and maybe a mask. With `heads_first` q, k and v are [B, H, S, D], else [B, S, H, D]; results are the output, laid out like q, and "

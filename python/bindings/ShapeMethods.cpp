@@ -99,6 +99,9 @@ void addShapeMethods(py::module_ &module) {
 
   module.def("cat", [](py::iterable xs, int64_t dim) { return ops::concat(tensorsOf(xs), dim); }, py::arg("tensors"), py::arg("dim") = 0);
   module.def("stack", [](py::iterable xs, int64_t dim) { return ops::stack(tensorsOf(xs), dim); }, py::arg("tensors"), py::arg("dim") = 0);
+  module.def("attention", [](const Tensor &q, const Tensor &k, const Tensor &v, py::object mask, bool isCausal, double scale) {
+    return ops::attention(q, k, v, mask.is_none() ? Tensor() : cellOf(mask.ptr()), isCausal, scale);
+  }, py::arg("query"), py::arg("key"), py::arg("value"), py::arg("mask"), py::arg("is_causal"), py::arg("scale"));
   module.def("where", [](const Tensor &condition, const Operand &a, const Operand &b) { return ops::select(condition, a, b); },
              py::arg("condition"), py::arg("input"), py::arg("other"));
 }

@@ -149,3 +149,33 @@ def test_jit_and_eager_agree(is_causal):
     for _ in range(4):
         for found, value in zip(run(jitted), wanted, strict=True):
             np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-5)
+
+
+PACKED = {"permuted": lambda x: x.reshape(2, 6, 3, 3, 4).permute(2, 0, 3, 1, 4), "sliced": lambda x: [x[..., 12 * i:12 * (i + 1)].reshape(2, 6, 3, 4).transpose(1, 2) for i in range(3)],
+          "picked": lambda x: [x.reshape(2, 6, 3, 3, 4)[:, :, i].transpose(1, 2) for i in range(3)]}
+NOT_PACKED = {"swapped": lambda x: [PACKED["sliced"](x)[i] for i in (1, 0, 2)], "strided": lambda x: [x.reshape(2, 6, 3, 4, 3)[..., i].transpose(1, 2) for i in range(3)],
+              "one twice": lambda x: [PACKED["sliced"](x)[i] for i in (0, 1, 1)], "detached": lambda x: PACKED["sliced"](x)[:2] + [PACKED["sliced"](x)[2].detach()]}
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("name", [*PACKED, *NOT_PACKED])
+def test_parts_of_one_projection(name, is_causal, mode):
+    parts = {**PACKED, **NOT_PACKED}[name]
+    check(lambda x: SDPA(*parts(x * 1), is_causal=is_causal).transpose(1, 2).reshape(2, 6, 12), lambda x: TORCH_SDPA(*parts(x * 1), is_causal=is_causal).transpose(1, 2).reshape(2, 6, 12),
+          rand(2, 6, 36))
+
+
+@pytest.mark.parametrize("name", [*PACKED, *NOT_PACKED])
+def test_only_parts_of_one_projection_are_read_packed(name):
+    x = fin.from_numpy(rand(2, 6, 36)).requires_grad_()
+    y = SDPA(*{**PACKED, **NOT_PACKED}[name](x * 1))
+    before = y.grad_fn
+    assert (before == "transpose") == (name in PACKED), before
+
+
+def test_parts_of_one_projection_follow_its_writes():
+    x, t = pair(rand(2, 6, 36))
+    parts, torch_parts = PACKED["sliced"](x), PACKED["sliced"](t)
+    x.mul_(2)
+    t.mul_(2)
+    same(SDPA(*parts), TORCH_SDPA(*torch_parts))

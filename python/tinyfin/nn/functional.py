@@ -118,7 +118,7 @@ def _attention_operands(query, key, value, mask):
         batch = math.prod(lead[:-1])
         operands = [x.reshape(batch, lead[-1] if lead else 1, *x.shape[-2:]) for x in operands]
     if mask is None:
-        return operands
+        return [*operands, None]
     mask = mask if mask.dtype in (_core.bool_, query.dtype) else mask.to(query.dtype)
     if mask.ndim > 4 or (mask.ndim > 2 and len(lead) != 2):
         mask = mask.expand(*lead, *mask.shape[-2:])
@@ -137,7 +137,7 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
     operands = _attention_operands(query, key, value, attn_mask)
     if operands is not None and dropout_p == 0:
-        y = ops.attention(operands, is_causal, scale, True)[0]
+        y = _core.attention(*operands, is_causal, scale)
         return y if y.ndim == query.ndim else y.reshape(*query.shape[:-1], value.shape[-1])
     scores = ops.matmul(query * scale, key, False, True)
     weights = dropout(attention_weights(scores, attn_mask, is_causal), dropout_p)
