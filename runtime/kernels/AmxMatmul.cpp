@@ -18,7 +18,7 @@ constexpr int64_t kSquareSums = kSquare * kSquare;
 struct Sums {
   float *at;
   int64_t rowStep, columnStep, ld, alternate = 0;
-  bool exact = false;
+  bool exact = false, accumulate = false; // the latter: to what is there already
   float *square(int64_t row, int64_t column, int64_t index) const {
     return at + row * rowStep + column * columnStep + index % 2 * alternate;
   }
@@ -89,10 +89,11 @@ private:
     int64_t rows = std::min(kSquare, block.m - row), columns = std::min(kSquare, block.n - column);
     SquareFn square = squareFor(block.isa, rows > kTile ? 2 : 1, columns > kTile ? 2 : 1);
     SquareInputs in = inputsAt(row, column, k0, depth);
+    bool accumulate = k0 > 0 || sums.accumulate;
     if (sums.exact && (rows < kSquare || columns < kSquare))
-      multiplyEdge(square, in, rows, columns, to, k0 > 0);
+      multiplyEdge(square, in, rows, columns, to, accumulate);
     else
-      square(in, to, sums.ld * sizeof(float), k0 > 0, pending);
+      square(in, to, sums.ld * sizeof(float), accumulate, pending);
     return to;
   }
 
@@ -123,11 +124,10 @@ TINYFIN_TARGET_BF16 void storeZeros(const Block &block, const float *zeros, Pend
 
 } // namespace
 
-void multiply(const Block &block, float *c, int64_t ldc) {
-  if (block.k == 0)
-    for (int64_t i = 0; i < block.m; ++i) std::fill(c + i * ldc, c + i * ldc + block.n, 0.0f);
-  else
-    BlockProduct(block, {c, ldc, 1, ldc, 0, true}).run([](auto...) { return PendingRows(); });
+void multiply(const Block &block, float *c, int64_t ldc, bool accumulate) {
+  for (int64_t i = 0; i < block.m && block.k == 0 && !accumulate; ++i)
+    std::fill(c + i * ldc, c + i * ldc + block.n, 0.0f);
+  BlockProduct(block, {c, ldc, 1, ldc, 0, true, accumulate}).run([](auto...) { return PendingRows(); });
 }
 
 void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store) {
@@ -158,7 +158,7 @@ void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store) 
 
 #else
 
-void multiply(const Block &, float *, int64_t) {}
+void multiply(const Block &, float *, int64_t, bool) {}
 void multiply(const Block &, BFloat16 *, int64_t, const Store &) {}
 
 #endif

@@ -14,8 +14,8 @@ struct Block {
   const void *b; // the panel of the block's first column; n may end within a panel
 };
 
-/// c[m][n] = A * B in f32, rows ldc apart.
-void multiply(const Block &block, float *c, int64_t ldc);
+/// c[m][n] = or += A * B in f32, rows ldc apart.
+void multiply(const Block &block, float *c, int64_t ldc, bool accumulate = false);
 
 void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store);
 

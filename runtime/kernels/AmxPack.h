@@ -3,6 +3,7 @@
 #pragma once
 #include "runtime/kernels/AmxTile.h"
 #include "runtime/kernels/Half.h"
+#include "runtime/kernels/PackedProduct.h"
 
 namespace tinyfin::amx {
 
@@ -20,10 +21,7 @@ constexpr int64_t panelBytes(int64_t k) { return stepsOf(k) * kStepBytes; }
 
 /// Packs A[m, k] to `to`, 64-byte aligned, of panelsOf(m) * panelBytes(k) bytes.
 void packA(void *to, const Strided &a, int64_t m, int64_t k);
-/// A part of B: panels [panelBegin, panelEnd), of k [depthBegin, depthEnd); the depths are multiples of 32, or k.
-struct PackRange {
-  int64_t panelBegin, panelEnd, depthBegin, depthEnd;
-};
+using gemm::PackRange; // depths at multiples of 32, but for the end
 /// Packs a part of B[k, n] to where it lies in a whole of panelsOf(n) * panelBytes(k) bytes.
 void packB(void *to, const Strided &b, int64_t k, int64_t n, const PackRange &range);
 inline void packB(void *to, const Strided &b, int64_t k, int64_t n) { packB(to, b, k, n, {0, panelsOf(n), 0, k}); }

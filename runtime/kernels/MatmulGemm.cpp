@@ -244,12 +244,19 @@ template <class Acc, class T> void multiplyAs(const Block &block) {
 }
 
 template <class Acc, class T>
-constexpr PackedProduct kOwn = {kTileCols<Acc>,         kBlockRows, 128, panelBytes<Acc>, packPanels<Acc, T>,
-                                multiplyPacked<Acc, T>, multiply};
+constexpr PackedProduct kOwn = {.panelCols = kTileCols<Acc>,
+                                .blockRows = kBlockRows,
+                                .rowMultiple = 1,
+                                .depthPiece = 128,
+                                .chunkWork = 1 << 19,
+                                .panelBytes = panelBytes<Acc>,
+                                .packPanels = packPanels<Acc, T>,
+                                .multiplyBlock = multiplyPacked<Acc, T>,
+                                .multiplyUnpacked = multiplyOwn};
 
 } // namespace
 
-void multiply(DType dtype, const Block &block) {
+void multiplyOwn(DType dtype, const Block &block) {
   switch (dtype) {
   case DType::F32:
     return multiplyAs<float, float>(block);

@@ -21,8 +21,12 @@ struct Block {
   bool wide = false;       // C has the accumulator's type: f32 for bf16 and f16
 };
 
-/// Float dtypes only; f32, bf16 and f16 accumulate in f32, f64 in f64.
+/// Float dtypes only; f32, bf16 and f16 accumulate in f32, f64 in f64. A and B are packed on the way (bf16 with AMX:
+/// about an eighth of the time for 256 rows of A, more for fewer); who multiplies by one B often packs it once
+/// (PackedProduct.h).
 void multiply(DType dtype, const Block &block);
+/// The same without instructions that are chosen while the program runs.
+void multiplyOwn(DType dtype, const Block &block);
 
 /// Elements of the accumulator's type that `multiply` takes of ScratchUse::GemmA, GemmB and (bf16 and f16 alone) GemmC.
 struct ScratchNeed {

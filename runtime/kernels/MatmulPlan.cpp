@@ -40,7 +40,7 @@ struct MatmulPlan::Call {
 StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
   MatmulPlan plan;
   plan.spec = spec;
-  plan.product = &gemm::ownProduct(spec.dtype);
+  plan.product = &gemm::bestProduct(spec.dtype);
   plan.blocking = MatmulBlocking::choose(spec, *plan.product);
   return plan;
 }
@@ -85,14 +85,16 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
   a.data = static_cast<const std::byte *>(call.lhs) + (left + row * a.row) * size;
   b.data = static_cast<const std::byte *>(call.rhs) + (right + col * b.col) * size;
 
-  bool direct = !call.consumer && size == wideSize;
+  const bool rounds = !call.consumer && product->multiplyRounded;
+  const bool direct = !call.consumer && (size == wideSize || rounds);
   void *result = static_cast<std::byte *>(call.result) + ((batch * spec.m + row) * spec.n + col) * size;
   int64_t ldc = direct ? spec.n : cols;
   void *c = direct ? result : scratchBytes(ScratchUse::GemmC, rows * cols * wideSize);
   if (const std::byte *panels = call.packed) {
     int64_t panel = spec.rightBatch(batch) * ceilDiv(spec.n, product->panelCols) + col / product->panelCols;
-    product->multiplyBlock({a, rows, spec.k, panels + panel * product->panelBytes(spec.k), cols, c, ldc,
-                            std::min(blocking.rows, spec.m - row - rows)});
+    auto *multiply = rounds ? product->multiplyRounded : product->multiplyBlock;
+    multiply({a, rows, spec.k, panels + panel * product->panelBytes(spec.k), cols, c, ldc,
+              std::min(blocking.rows, spec.m - row - rows)});
   } else {
     product->multiplyUnpacked(spec.dtype, {.m = rows,
                                            .n = cols,
@@ -105,7 +107,7 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
                                            .bCol = b.col,
                                            .c = c,
                                            .ldc = ldc,
-                                           .wide = true});
+                                           .wide = !rounds});
   }
   if (const TileConsumer *consumer = call.consumer) {
     void *args[kMaxConsumerArgs];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans of convolutions: made once for a static shape, run many times from any thread. They choose between oneDNN and
-// own kernels, and how the work is cut into chunks (by the shape alone). Eager kernels and compiled code run the same plans.
+// own kernels, and how the work is cut into chunks (by the shape alone). Eager kernels and compiled code run the same
+// plans.
 #pragma once
 #include "runtime/DType.h"
 #include "runtime/Status.h"

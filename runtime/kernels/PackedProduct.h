@@ -32,9 +32,11 @@ struct PackRange {
 };
 
 struct PackedProduct {
-  int64_t panelCols;  // columns of B in a panel
-  int64_t blockRows;  // of A in a block, at most
-  int64_t depthPiece; // ranges of depth begin at multiples of it
+  int64_t panelCols;   // columns of B in a panel
+  int64_t blockRows;   // of A in a block, at most
+  int64_t rowMultiple; // blocks of fewer rows than A has are multiples of it
+  int64_t depthPiece;  // ranges of depth begin at multiples of it
+  int64_t chunkWork;   // multiply-adds worth handing to a thread: about 5 us
   /// Bytes from one panel to the next.
   int64_t (*panelBytes)(int64_t k);
   /// Packs a range of B (k x n) into `packed`, where panel 0 begins.
@@ -42,9 +44,13 @@ struct PackedProduct {
   void (*multiplyBlock)(const PackedBlock &block);
   /// Multiplies without packed panels (`wide` blocks), where packing B would not pay; or null.
   void (*multiplyUnpacked)(DType dtype, const Block &block);
+  /// multiplyBlock with a C of the operands' dtype, rounded on the way; or null.
+  void (*multiplyRounded)(const PackedBlock &block) = nullptr;
 };
 
 /// The own product, for every float dtype (bf16 and f16 are widened while packing).
 const PackedProduct &ownProduct(DType dtype);
+/// The best of this machine that the settings allow.
+const PackedProduct &bestProduct(DType dtype);
 
 } // namespace tinyfin::gemm

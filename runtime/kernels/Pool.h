@@ -30,7 +30,8 @@ struct PoolWindows {
 /// A gradient with its windows, its chunks and the loop for them chosen. Cheap to make.
 class PoolGradPlan {
 public:
-  /// The op's attributes, operands' and result's dims, as in fin.max_pool2d_grad and fin.avg_pool2d_grad; a float dtype.
+  /// The op's attributes, operands' and result's dims, as in fin.max_pool2d_grad and fin.avg_pool2d_grad; a float
+  /// dtype.
   static PoolGradPlan max(DType dtype, std::span<const int64_t> x, std::span<const int64_t> dy, AttrReader attrs);
   static PoolGradPlan avg(DType dtype, std::span<const int64_t> dy, std::span<const int64_t> dx, AttrReader attrs);
   /// `x` is what was pooled; null for means, whose gradient does not depend on it.

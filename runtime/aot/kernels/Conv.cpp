@@ -91,7 +91,7 @@ private:
                        int64_t bRow, int64_t bCol, C *c, bool accumulate) {
     gemm::Block block{m, n, k, a, aRow, aCol, b, bRow, bCol, c, n};
     block.accumulate = accumulate;
-    gemm::multiply(dtypeOf<C>, block);
+    gemm::multiplyOwn(dtypeOf<C>, block);
   }
 
   bool reserveScratch(int64_t m, int64_t n, int64_t k) {

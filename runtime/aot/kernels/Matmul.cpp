@@ -48,7 +48,7 @@ template <class T> int32_t matmul(const Call &call) {
       const T *left = a.tensor.as<const T>() + a.matrixAt(batch, result) * m * k + row * a.outerStride();
       const T *right = b.tensor.as<const T>() + b.matrixAt(batch, result) * k * n + column * b.innerStride();
       T *out = result.as<T>() + (batch * m + row) * n + column;
-      gemm::multiply(dtypeOf<T>, {std::min(kBlockRows, m - row), std::min(kBlockColumns, n - column), k, left,
+      gemm::multiplyOwn(dtypeOf<T>, {std::min(kBlockRows, m - row), std::min(kBlockColumns, n - column), k, left,
                                   a.outerStride(), a.innerStride(), right, b.outerStride(), b.innerStride(), out, n});
     }
   });

@@ -130,7 +130,7 @@ TEST(MatmulPlan, PrepackedOperandsGiveTheSameBits) {
         ASSERT_TRUE(plan->execute(lhs.arg().data, rhs.arg().data, plain.arg().data, pool).isOk());
         EXPECT_EQ(plan->prepackedBytes(), 0u);
         ASSERT_TRUE(plan->prepack(rhs.arg().data, pool).isOk());
-        EXPECT_GE(plan->prepackedBytes(), 2 * n * k * (dtype == DType::F64 ? 8u : 4u));
+        EXPECT_GE(plan->prepackedBytes(), 2 * n * k * sizeOf(dtype));
         ASSERT_TRUE(plan->execute(lhs.arg().data, nullptr, packed.arg().data, pool).isOk());
         expectNear(packed, product({lhsDims, rhsDims, {2, m, n}, false, right}, lhs, rhs));
         EXPECT_EQ(plain, packed);

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which product a dtype gets on this machine.
+#include "runtime/kernels/AmxProduct.h"
+
+namespace tinyfin::gemm {
+
+const PackedProduct &bestProduct(DType dtype) {
+  const PackedProduct *tiles = dtype == DType::BF16 ? amx::product() : nullptr;
+  return tiles ? *tiles : ownProduct(dtype);
+}
+
+void multiply(DType dtype, const Block &block) { bestProduct(dtype).multiplyUnpacked(dtype, block); }
+
+} // namespace tinyfin::gemm
