@@ -30,10 +30,12 @@ void multiplyPanel(Left left, int64_t m, int64_t k, const Acc *a, int64_t aStep,
                    int64_t cRow, int columnVectors, bool accumulate) {
   const bool neighbours = left == Left::Columns;
   const int64_t panels = (m + gemm::kTileRows - 1) / gemm::kTileRows;
+  gemm::AheadLines nothingAhead;
   for (int64_t panel = 0; panel < panels; ++panel) {
     const int64_t begin = m * panel / panels, rows = m * (panel + 1) / panels - begin;
     const gemm::TileInputs<Acc> in{a + begin * (neighbours ? 1 : aStep), aStep, b, bRow, k};
-    gemm::tileFor<Acc>(static_cast<int>(rows), columnVectors, neighbours)(in, c + begin * cRow, cRow, accumulate);
+    gemm::tileFor<Acc>(static_cast<int>(rows), columnVectors, neighbours)(in, c + begin * cRow, cRow, accumulate,
+                                                                          nothingAhead);
   }
 }
 
