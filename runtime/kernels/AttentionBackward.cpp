@@ -2,7 +2,9 @@
 // Attention's gradients. The weights are computed again from lse, a panel of queries at a time:
 //   p = exp(q k^T - lse)    ds = p (dy v^T - delta)    dq = ds k    dk += ds^T q    dv += p^T dy
 // One chunk owns a head, whose dk and dv are summed in scratch.
+#include "runtime/kernels/AmxMachine.h"
 #include "runtime/kernels/AttentionBlocks.h"
+#include "runtime/kernels/AttentionTiles.h"
 #include "runtime/kernels/Dispatch.h"
 #include "runtime/kernels/Scratch.h"
 
@@ -124,9 +126,15 @@ void AttentionPlan::backward(const void *dy, HeadParts<const void *> x, const vo
                              const void *mask, HeadParts<void *> d, ThreadPool &pool) const {
   visitFloat(spec.dtype, [&](auto tag) {
     using T = ElementOf<decltype(tag)>;
+    const bool byTiles = std::is_same_v<T, BFloat16> && hasTiles();
     auto body = [&](int64_t begin, int64_t end) {
       Backward<T> head(spec, dy, x, lse, delta, mask, d);
-      for (int64_t i = begin; i < end; ++i) head.run(i / spec.heads, i % spec.heads);
+      amx::TileScope tiles(byTiles ? amx::isa() : amx::Isa::None);
+      for (int64_t i = begin; i < end; ++i)
+        if (byTiles)
+          backwardByTiles(spec, dy, x, lse, delta, mask, d, i / spec.heads, i % spec.heads);
+        else
+          head.run(i / spec.heads, i % spec.heads);
     };
     pool.parallelFor(spec.batch * spec.heads, 1, body);
     return 0;

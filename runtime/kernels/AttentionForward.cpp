@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention's forward pass. A panel of queries at a time: its whole rows of scores stay in the cache, so that nothing is
 // rescaled; then softmax, then the product with v, divided by the sums when it is stored.
+#include "runtime/kernels/AmxMachine.h"
 #include "runtime/kernels/AttentionBlocks.h"
+#include "runtime/kernels/AttentionTiles.h"
 #include "runtime/kernels/Dispatch.h"
 #include "runtime/kernels/Scratch.h"
 
@@ -95,12 +97,17 @@ void AttentionPlan::forward(HeadParts<const void *> x, const void *mask, void *o
     constexpr int64_t panel = kPanel<Compute<T>>;
     const int64_t panels = (spec.queries + panel - 1) / panel, perChunk = panelsPerChunk(spec, panels);
     const int64_t ranges = panels ? (panels + perChunk - 1) / perChunk : 0;
+    const bool byTiles = std::is_same_v<T, BFloat16> && hasTiles();
     auto body = [&](int64_t begin, int64_t end) {
       Forward<T> head(spec, x, mask, output, lse);
+      amx::TileScope tiles(byTiles ? amx::isa() : amx::Isa::None);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t range = i % ranges, h = i / ranges;
-        head.run(h / spec.heads, h % spec.heads, range * perChunk * panel,
-                 std::min(spec.queries, (range + 1) * perChunk * panel));
+        const int64_t first = range * perChunk * panel, last = std::min(spec.queries, first + perChunk * panel);
+        if (byTiles)
+          forwardByTiles(spec, x, mask, output, lse, h / spec.heads, h % spec.heads, first, last);
+        else
+          head.run(h / spec.heads, h % spec.heads, first, last);
       }
     };
     pool.parallelFor(spec.batch * spec.heads * ranges, 1, body);
