@@ -13,6 +13,8 @@ namespace tinyfin {
 struct CompileOptions {
   bool libraries = true;      // may call oneDNN; false: every region by generated code alone
   bool deterministic = false; // no timed choices
+  /// By input: its data if they stay where and as they are for as long as the executable lives, else null. Empty: none do.
+  std::vector<const void *> frozen = {};
 };
 
 class Backend {

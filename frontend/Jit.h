@@ -62,6 +62,9 @@ public:
 
   const ExecutableStats *stats() const;
   std::string refusal; // why it is interpreted, if it is
+  /// Tensors from outside that the body only reads are taken as constants: `run` compiles for the values they have, and
+  /// again when one has another.
+  bool freezes = false;
   size_t ops() const { return opCount; }
   const Words &traceWords() const { return trace; }
   llvm::ArrayRef<uint32_t> outputSlots() const { return outputs; }
@@ -91,6 +94,8 @@ private:
   void collectGrads(Capture &capture);
   void describeLines(const Recorder &recorder);
   void compile();
+  void freeze(const JitCall &call);
+  bool isFrozen(const JitCall &call) const;
   void planOutputs();
   bool isSameCell(uint32_t index, const JitProgram &other, uint32_t otherIndex) const;
   Cell &cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args) const;
@@ -131,6 +136,7 @@ private:
     int32_t donor = -1; // the input whose memory it may take
   };
   std::shared_ptr<Executable> executable;
+  std::vector<ValueRef> frozen; // by input; null: not frozen. While held, nobody writes into their memory
   std::vector<OutputPlan> outputPlans;
   std::vector<Place> statePlan, resultPlan, gradPlan; // with numbers among `outputs` for slots
   llvm::SmallVector<std::unique_ptr<JitCall>, 2> idle;

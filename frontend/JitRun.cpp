@@ -4,6 +4,7 @@
 #include "frontend/Flush.h"
 #include "frontend/Jit.h"
 #include "frontend/Random.h"
+#include "runtime/Config.h"
 #include "runtime/ExecutionCache.h"
 #include "runtime/Log.h"
 
@@ -13,6 +14,31 @@ void JitProgram::compile() {
   entry = flush::compiledNow(key, trace, outputs, refusal);
   executable = entry->executable();
   planOutputs();
+}
+
+bool JitProgram::isFrozen(const JitCall &call) const {
+  if (frozen.empty()) return false;
+  for (auto [value, now] : llvm::zip_equal(frozen, call.values))
+    if (value && value.get() != now.get()) return false;
+  return true;
+}
+
+/// Compiles once more, for the values that the tensors from outside have now. Kernels are shared with the first
+/// compilation; what is new is what the backend makes of the data. The entry in the cache stays the general one.
+void JitProgram::freeze(const JitCall &call) {
+  CompileOptions options{true, config::deterministic()};
+  std::vector<ValueRef> values(inputs.size());
+  options.frozen.resize(inputs.size());
+  for (auto [i, source] : llvm::enumerate(inputs)) {
+    if (source.kind != Source::Outside || isState(source.index)) continue;
+    values[i] = call.values[i];
+    options.frozen[i] = values[i]->buffer->data();
+  }
+  llvm::ArrayRef<uint32_t> slots(entry->outputSlots().data(), entry->outputSlots().size());
+  auto compiled = compileTrace(trace, slots, flush::backend(), options);
+  frozen = std::move(values); // also where it failed: it would fail again
+  if (!compiled.isOk()) return logLine(LogChannel::Fallback, "not compiled for constant weights: " + compiled.status().message());
+  executable = std::move(compiled.value());
 }
 
 /// What each output of the executable is and whose memory it may take.
@@ -215,6 +241,7 @@ JitResults JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> 
   JitCall &call = *owner;
   call.clear();
   gather(call, args, numbers);
+  if (freezes && !isFrozen(call)) freeze(call);
   allocateOutputs(call);
   bool wantsBackward = backward && isGradEnabled();
   llvm::SmallVector<Edge, 4> edges; // of the inputs, before state is rebound

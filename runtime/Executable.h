@@ -36,6 +36,7 @@ struct ExecutableStats {
   uint32_t kernels = 0;        // generated or library kernels a run launches
   uint32_t interpretedOps = 0; // eager kernels a run calls because no compiled form exists
   size_t arenaBytes = 0, maxLiveBytes = 0, constantBytes = 0, codeBytes = 0;
+  size_t prepackedBytes = 0; // of operands that never change, in the order their products read them
   double compileMilliseconds = 0;
   uint32_t uniqueKernels = 0; // generated ones that differ in their code
   uint32_t newKernels = 0;    // of these, how many this compilation generated: the others were there

@@ -23,7 +23,8 @@ public:
     if (fin::MatmulOp product = cpu::productOf(op)) {
       // The product itself has a plan and a generated form; both finish it in the same way.
       SmallVector<uint32_t> inputs;
-      StatusOr<CallStep> plan = cpu::tiledStep(product, nullptr, 1);
+      cpu::Frozen nothing;
+      StatusOr<CallStep> plan = cpu::tiledStep(product, nullptr, 1, nothing);
       why = plan.isOk() ? cpu::whyRefused(cpu::epilogueOf(spec.value(), inputs), cpu::Machine::host()) : plan.status().message();
     } else {
       why = cpu::whyRefused(spec.value(), cpu::Machine::host());

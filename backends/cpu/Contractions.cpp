@@ -39,8 +39,16 @@ StatusOr<MatmulPlan> planOf(fin::MatmulOp op) {
   return MatmulPlan::create(spec.value());
 }
 
-StatusOr<CallStep> matmulStep(fin::MatmulOp op) {
-  auto plan = planOf(op);
+StatusOr<MatmulPlan> packedPlanOf(fin::MatmulOp op, Frozen &frozen) {
+  StatusOr<MatmulPlan> plan = planOf(op);
+  if (!plan.isOk() || !frozen.rhs) return plan;
+  TINYFIN_RETURN_IF_ERROR(plan.value().prepack(frozen.rhs, ThreadPool::process()));
+  frozen.packedBytes = plan.value().prepackedBytes();
+  return plan;
+}
+
+StatusOr<CallStep> matmulStep(fin::MatmulOp op, Frozen &frozen) {
+  auto plan = packedPlanOf(op, frozen);
   if (!plan.isOk()) return plan.status();
   CallStep step;
   step.function = runMatmul;
@@ -100,8 +108,8 @@ fin::MatmulOp productOf(Operation *op) {
   return *products.begin();
 }
 
-StatusOr<CallStep> tiledStep(fin::MatmulOp product, GeneratedFn finish, int numArgs) {
-  auto plan = planOf(product);
+StatusOr<CallStep> tiledStep(fin::MatmulOp product, GeneratedFn finish, int numArgs, Frozen &frozen) {
+  auto plan = packedPlanOf(product, frozen);
   if (!plan.isOk()) return plan.status();
   CallStep step;
   step.function = runTiled;
@@ -121,8 +129,8 @@ bool isContraction(Operation *op) {
   return isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op);
 }
 
-StatusOr<CallStep> contractionStep(Operation *op) {
-  if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return matmulStep(matmul);
+StatusOr<CallStep> contractionStep(Operation *op, Frozen &frozen) {
+  if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return matmulStep(matmul, frozen);
   if (auto conv = dyn_cast<fin::Conv2dOp>(op)) return convForward(conv);
   if (auto grad = dyn_cast<fin::Conv2dInputGradOp>(op)) return convInputGrad(grad);
   return convWeightGrad(cast<fin::Conv2dWeightGradOp>(op));

@@ -8,14 +8,19 @@ namespace tinyfin::cpu {
 
 /// Whether the op has a plan here.
 bool isContraction(mlir::Operation *op);
+/// The right operand of a product, if it never changes: it is packed when the step is made.
+struct Frozen {
+  const void *rhs = nullptr;
+  size_t packedBytes = 0; // what that took
+};
 /// A step for such an op, without its arguments (the op's operands, then its result).
-StatusOr<CallStep> contractionStep(mlir::Operation *op);
+StatusOr<CallStep> contractionStep(mlir::Operation *op, Frozen &frozen);
 
 /// The product of a contraction region; null for any other op.
 fin::MatmulOp productOf(mlir::Operation *op);
 /// A step for a contraction region whose tiles `finish` takes: arguments are the product's operands, then those of
 /// `finish` but the tile (`numArgs` with it).
-StatusOr<CallStep> tiledStep(fin::MatmulOp product, GeneratedFn finish, int numArgs);
+StatusOr<CallStep> tiledStep(fin::MatmulOp product, GeneratedFn finish, int numArgs, Frozen &frozen);
 
 /// Whether the generated form of a contraction is faster than its plan. Decided by shapes alone; the bounds were measured
 /// with AVX-512 on one and on four threads. A region is judged by its product.

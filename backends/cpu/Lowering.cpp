@@ -47,10 +47,14 @@ private:
   }
   /// Whether the op is a contraction region of which a plan makes tiles and a kernel finishes them.
   bool isTiled(Operation *op) const { return options.libraries && productOf(op) && !prefersGenerated(op); }
-  StatusOr<CallStep> callOf(Operation *op) const {
-    if (isContraction(op)) return contractionStep(op);
-    return plannedStep(op);
+  StatusOr<CallStep> callOf(Operation *op) {
+    if (!isContraction(op)) return plannedStep(op);
+    Frozen frozen{isa<fin::MatmulOp>(op) ? frozenData(op->getOperand(1)) : nullptr};
+    StatusOr<CallStep> step = contractionStep(op, frozen);
+    list.stats().prepackedBytes += frozen.packedBytes;
+    return step;
   }
+  const void *frozenData(Value value) const;
 
   func::FuncOp main;
   const CompileOptions &options;
@@ -67,6 +71,16 @@ size_t bytesOf(const TensorSpec &type) {
   size_t bytes = sizeOf(type.dtype);
   for (Dim dim : type.dims) bytes *= dim.constant();
   return bytes;
+}
+
+/// The data of an input that never changes, through views of it; null for other values.
+const void *Lowering::frozenData(Value value) const {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isa<fin::ReshapeOp>(op)) return nullptr;
+    value = op->getOperand(0);
+  }
+  unsigned input = cast<BlockArgument>(value).getArgNumber();
+  return input < options.frozen.size() ? options.frozen[input] : nullptr;
 }
 
 bool needsNoStep(Operation &op) {
@@ -196,7 +210,9 @@ Status Lowering::addCall(Operation *op, StatusOr<CallStep> made) {
 Status Lowering::addTiled(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code) {
   fin::MatmulOp product = productOf(op);
   auto operandOf = [&](Value argument) { return op->getOperand(cast<BlockArgument>(argument).getArgNumber()); };
-  StatusOr<CallStep> made = tiledStep(product, code.function, kernel.args.size() + 1);
+  Frozen frozen{frozenData(operandOf(product.getRhs()))};
+  StatusOr<CallStep> made = tiledStep(product, code.function, kernel.args.size() + 1, frozen);
+  list.stats().prepackedBytes += frozen.packedBytes;
   if (!made.isOk()) return made.status();
   CallStep &step = made.value();
   step.info = {"matmul, " + kernel.spec.summary(), originOf(op->getLoc())};

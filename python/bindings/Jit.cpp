@@ -113,6 +113,7 @@ public:
   llvm::StringMap<std::shared_ptr<Signature>> signatures;
   py::object staticNames, missing;
   std::vector<uint32_t> staticPositions;
+  bool freezes = false;
   uint64_t hits = 0;
 };
 
@@ -146,7 +147,7 @@ public:
 /// Ends a recording: compares with what is known of the signature and runs the graph.
 class Finish {
 public:
-  Finish(PyJit &jit, PyCapture &recorded) : recorded(recorded), capture(*recorded.capture) {
+  Finish(PyJit &jit, PyCapture &recorded) : freezes(jit.freezes), recorded(recorded), capture(*recorded.capture) {
     auto &slot = jit.signatures[llvm::StringRef(recorded.flat.key.data(), recorded.flat.key.size())];
     if (!slot) slot = std::make_shared<Signature>();
     signature = slot;
@@ -170,6 +171,7 @@ public:
     auto variant = std::make_shared<Variant>();
     try {
       variant->program = std::make_unique<JitProgram>(capture, results);
+      variant->program->freezes = freezes;
     } catch (const UserError &error) {
       return demote(error.what());
     }
@@ -235,6 +237,7 @@ private:
     return reason;
   }
 
+  bool freezes;
   PyCapture &recorded;
   Capture &capture;
   std::shared_ptr<Signature> signature;
@@ -278,7 +281,8 @@ void addJit(py::module_ &module) {
       .def("clear", [](PyJit &jit) { jit.signatures.clear(); })
       .def("demoted", &PyJit::whyDemoted)
       .def_readonly("hits", &PyJit::hits)
-      .def_readwrite("missing", &PyJit::missing);
+      .def_readwrite("missing", &PyJit::missing)
+      .def_readwrite("freezes", &PyJit::freezes);
   py::class_<PyCapture>(module, "Capture")
       .def(py::init<PyJit &, py::handle, py::handle, bool>())
       .def("number_slot", &PyCapture::numberSlot)

@@ -82,6 +82,7 @@ void describeStats(py::dict &record, const ExecutableStats &stats) {
   record["arena_bytes"] = stats.arenaBytes;
   record["max_live_bytes"] = stats.maxLiveBytes;
   record["code_bytes"] = stats.codeBytes;
+  record["prepacked_bytes"] = stats.prepackedBytes;
   record["compile_ms"] = stats.compileMilliseconds;
   record["compile_times"] = dictOf(stats.compileTimes);
   record["kernel_times"] = dictOf(stats.kernelTimes);

@@ -35,10 +35,10 @@ class MiniLM(nn.Module):
 
 
 def embedder(model):
-    """A jitted function from token numbers to embeddings."""
+    """A jitted function from token numbers to embeddings. The weights are constants to it until they change."""
     model.eval()
 
-    @fin.jit
+    @fin.jit(freeze=True)
     def embed(tokens, mask=None):
         with fin.no_grad():
             return model(tokens, mask)

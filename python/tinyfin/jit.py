@@ -128,7 +128,7 @@ def _positions(function, names):
 class Jitted:
     """What fin.jit returns."""
 
-    def __init__(self, function, static_argnames=(), fullgraph=False, fallback="eager", max_recompiles=8):
+    def __init__(self, function, static_argnames=(), fullgraph=False, fallback="eager", max_recompiles=8, freeze=False):
         if fallback not in ("eager", "error"):
             raise ValueError(f'jit: fallback: found {fallback!r}, wanted "eager" or "error"')
         if not callable(function):
@@ -140,6 +140,7 @@ class Jitted:
         self._max_recompiles = max_recompiles
         self._jit = _core.JitFunction(self._static, self._positions)
         self._jit.missing = _MISSING
+        self._jit.freezes = bool(freeze)
         self._dispatch = self._jit.dispatch
         functools.update_wrapper(self, function, updated=())
 
@@ -228,7 +229,7 @@ _MISSING = _Missing()
 
 
 def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph=False, fallback="eager", max_recompiles=8,
-        device=None):
+        device=None, freeze=False):
     """Compiles a function, or a Module's forward, as one graph. Use bare or with arguments.
 
     static_argnames: names of arguments whose values are part of the signature.
@@ -237,6 +238,9 @@ def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph
     donate: names of arguments that are not used after the call. State the function writes is reused in place without
         being named; the memory of other arguments is not reused in this version.
     dynamic: symbolic dims are for export; here every shape is a signature of its own, so only None and False are taken.
+    freeze: tensors from outside that the body only reads (the weights, in inference) are constants of the graph: what can be
+        prepared from them is prepared once (matrix products get them in the order they read them, in memory of their own).
+        Takes effect with the third call; changing one compiles again at the next.
     Raises ValueError and NotImplementedError for options that are not there.
     """
     if dynamic not in (None, False):
@@ -246,5 +250,5 @@ def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph
         raise ValueError(f'jit: device: found {device!r}, wanted "cpu"')
     if function is None:
         return lambda body: jit(body, static_argnames=static_argnames, donate=donate, dynamic=dynamic, fullgraph=fullgraph,
-                                fallback=fallback, max_recompiles=max_recompiles)
-    return Jitted(function, static_argnames, fullgraph, fallback, max_recompiles)
+                                fallback=fallback, max_recompiles=max_recompiles, freeze=freeze)
+    return Jitted(function, static_argnames, fullgraph, fallback, max_recompiles, freeze)
