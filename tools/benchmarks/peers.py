@@ -15,6 +15,7 @@ INFERENCE_PEERS = ("onnxruntime", "openvino", "torch", "torch.compile", "jax")
 POLICIES = ("ACTIVE", "PASSIVE")  # what OpenMP's threads do while they wait
 LIMIT = 240                       # seconds a measurement may take, compilation included
 PROBE, BUDGET, ROUNDS = 0.4, 1.2, 2
+CLOSE = 1.3                       # a peer this much slower than the fastest is not measured again
 
 
 def installed(peers):
@@ -54,10 +55,8 @@ def words(setting, environment):
 def eager_settings(name, threads):
     """Everything worth trying with eager PyTorch: one thread and all for small networks, waiting policy, fused optimizer, layout of images."""
     counts = sorted({1, threads}) if name in w.SMALL or name in w.INFERENCE else [threads]
-    fused = [True] if name not in w.SMALL else [False, True]
+    fused = [False] if name in w.INFERENCE else [False, True] if name in w.MLPS else [True]
     layouts = [False, True] if name in ("resnet18", "lenet5") else [False]
-    if name in w.INFERENCE:
-        fused = [False]
     return [({"mode": "eager", "threads": count, "fused": f, "channels_last": layout}, {"OMP_WAIT_POLICY": policy})
             for count in counts for f in fused for layout in layouts for policy in POLICIES]
 
@@ -68,7 +67,7 @@ def settings_of(peer, name, threads, eager=None):
         return eager_settings(name, threads)
     if peer == "torch.compile":
         request, environment = eager or ({"threads": threads, "fused": True, "channels_last": name == "resnet18"}, {"OMP_WAIT_POLICY": "PASSIVE"})
-        counts = sorted({request["threads"], threads})
+        counts = sorted({request["threads"], threads}) if name in w.SMALL else [threads]
         return [({**request, "mode": mode, "threads": count}, environment) for mode in ("compile", "compile max-autotune") for count in counts]
     if peer == "onnxruntime":
         return [({"mode": mode, "threads": threads}, {}) for mode in ("plain", "fused")]
@@ -83,12 +82,15 @@ class Contender:
         self.choice, self.result = None, None
 
     def probe(self):
+        """Chooses the best setting; what was measured for that counts until run() finds less."""
         if len(self.settings) == 1:
             self.choice = self.settings[0]
             return
         tried = [(measure({**self.base, **request, "budget": PROBE}, environment), (request, environment)) for request, environment in self.settings]
-        tried = [(found["seconds"], i, choice) for i, (found, choice) in enumerate(tried) if found]
-        self.choice = min(tried)[2] if tried else None
+        tried = [(found["seconds"], i, found, choice) for i, (found, choice) in enumerate(tried) if found]
+        if tried:
+            _, _, found, self.choice = min(tried)
+            self.result = {**found, "setting": words(*self.choice)}
 
     def run(self):
         """Measures once more; the lower of the medians counts, for every library alike."""
@@ -97,6 +99,9 @@ class Contender:
         found = measure({**self.base, **self.choice[0], "budget": BUDGET}, self.choice[1])
         if found and (self.result is None or found["seconds"] < self.result["seconds"]):
             self.result = {**found, "setting": words(*self.choice)}
+
+    def seconds(self):
+        return self.result["seconds"] if self.result else float("inf")
 
 
 def contest(name, dtype, peers, threads, optimizer=None, modes=("jit",), rounds=ROUNDS):
@@ -111,7 +116,10 @@ def contest(name, dtype, peers, threads, optimizer=None, modes=("jit",), rounds=
         contenders.append(Contender(f"tinyfin {mode}", {**base, "mode": mode}, [({"mode": mode, "threads": threads}, {})]))
         contenders[-1].base["library"] = "tinyfin"
         contenders[-1].probe()
+    rivals = contenders[:len(peers)]
     for _ in range(rounds):
+        fastest = min((c.seconds() for c in rivals), default=float("inf"))
         for contender in contenders:
-            contender.run()
+            if contender.result is None or contender not in rivals or contender.seconds() <= CLOSE * fastest:
+                contender.run()
     return {c.library: c.result for c in contenders if c.result}
