@@ -3,6 +3,7 @@
 // while the next square is computed.
 #include "runtime/kernels/AmxMatmul.h"
 #include "runtime/kernels/Scratch.h"
+#include <utility>
 
 namespace tinyfin::amx {
 
@@ -24,6 +25,9 @@ struct Sums {
   }
 };
 
+/// Rows that lie so that tiles of them push each other out of L1.
+bool fallsTogether(const Strided &a) { return a.row * 2 % kConflictBytes == 0; }
+
 class BlockProduct {
 public:
   BlockProduct(const Block &block, const Sums &sums) : block(block), sums(sums) {}
@@ -36,8 +40,11 @@ public:
       packBlock(k0, depth);
       for (int64_t row = 0; row < block.m; row += kSquare)
         for (int64_t column = 0; column < block.n; column += kSquare) {
-          const float *done = multiplySquare(row, column, k0, depth);
-          if (k0 + depth == block.k) pending = pendingOf(row, column, done);
+          const bool last = k0 + depth == block.k;
+          float *to = sums.square(row, column, squares++);
+          const PendingRows next = last ? pendingOf(row, column, to) : PendingRows();
+          multiplySquare(row, column, k0, depth, to, next);
+          if (last) pending = next;
         }
     }
     storeRows(pending, pending.rows);
@@ -45,11 +52,12 @@ public:
 
 private:
   bool readsInPlace(int64_t depth) const {
-    return block.a.column == 1 && depth % kDepth == 0 && (depth == block.k || block.a.row * 2 % kConflictBytes != 0);
+    return block.a.column == 1 && depth % kDepth == 0 && (depth == block.k || !fallsTogether(block.a));
   }
 
   /// Rows that cannot be read in place: all of them or those of the last panel.
   void packBlock(int64_t k0, int64_t depth) {
+    if (block.packedA) return;
     firstPacked = readsInPlace(depth) ? block.m / kSquare * kSquare : 0;
     if (firstPacked == block.m) return;
     int64_t rows = block.m - firstPacked;
@@ -64,37 +72,53 @@ private:
     in.steps = stepsOf(depth);
     in.b = static_cast<const char *>(block.b) + column / kSquare * panelBytes(block.k) + k0 / kDepth * kStepBytes;
     in.bStep = kStepBytes;
+    in.ahead = nullptr, in.aheadRows = 0;
     if (row < firstPacked) {
       in.a = reinterpret_cast<const char *>(block.a.data + row * block.a.row + k0);
       in.aRow = block.a.row * 2, in.aTile = kTile * in.aRow, in.aStep = kDepth * 2;
-    } else {
-      in.a = packed + (row - firstPacked) / kSquare * panelBytes(depth);
-      in.aRow = kDepth * 2, in.aTile = kStepBytes / 2, in.aStep = kStepBytes;
+      if (auto [nextRow, nextDepth] = panelAfter(row, k0); nextRow + kSquare <= block.m + block.rowsAfter)
+        lookAhead(in, column, reinterpret_cast<const char *>(block.a.data + nextRow * block.a.row + nextDepth),
+                  in.aRow);
+      return in;
     }
-    lookAhead(in, row, column, k0);
+    in.aRow = kDepth * 2, in.aTile = kStepBytes / 2, in.aStep = kStepBytes;
+    if (!block.packedA) {
+      in.a = packed + (row - firstPacked) / kSquare * panelBytes(depth);
+      return in;
+    }
+    auto panelAt = [&](int64_t i, int64_t p) {
+      return static_cast<const char *>(block.packedA) + i / kSquare * panelBytes(block.k) + p / kDepth * kStepBytes;
+    };
+    in.a = panelAt(row, k0);
+    if (auto [nextRow, nextDepth] = panelAfter(row, k0); nextRow < block.m + block.rowsAfter)
+      lookAhead(in, column, panelAt(nextRow, nextDepth), in.steps * in.aRow);
     return in;
   }
 
-  /// The squares of a panel of A that is read in place fetch their share of the next one.
-  void lookAhead(SquareInputs &in, int64_t row, int64_t column, int64_t k0) const {
-    in.ahead = nullptr, in.aheadRows = 0;
-    if (row + kSquare >= firstPacked) return;
+  /// The row and depth of the panel of A after this one; behind the last one are the rows of the next block.
+  std::pair<int64_t, int64_t> panelAfter(int64_t row, int64_t k0) const {
+    if (row + kSquare < block.m) return {row + kSquare, k0};
+    return k0 + kBlockDepth < block.k ? std::pair{int64_t(0), k0 + kBlockDepth} : std::pair{block.m, int64_t(0)};
+  }
+
+  /// The squares of a panel of A share in fetching the next one, 32 rows from `next` on.
+  void lookAhead(SquareInputs &in, int64_t column, const char *next, int64_t rowBytes) const {
     int64_t panels = panelsOf(block.n), index = column / kSquare, first = index * kSquare / panels;
-    in.ahead = reinterpret_cast<const char *>(block.a.data + (row + kSquare + first) * block.a.row + k0);
+    in.ahead = next + first * rowBytes, in.aheadRow = rowBytes;
     in.aheadRows = (index + 1) * kSquare / panels - first;
   }
 
-  const float *multiplySquare(int64_t row, int64_t column, int64_t k0, int64_t depth) {
-    float *to = sums.square(row, column, squares++);
+  /// `next` is stored while the following square is computed.
+  void multiplySquare(int64_t row, int64_t column, int64_t k0, int64_t depth, float *to, const PendingRows &next) {
     int64_t rows = std::min(kSquare, block.m - row), columns = std::min(kSquare, block.n - column);
     SquareFn square = squareFor(block.isa, rows > kTile ? 2 : 1, columns > kTile ? 2 : 1);
     SquareInputs in = inputsAt(row, column, k0, depth);
+    in.target = reinterpret_cast<const char *>(next.c), in.targetRow = next.ldc * 2, in.targetRows = next.rows;
     bool accumulate = k0 > 0 || sums.accumulate;
     if (sums.exact && (rows < kSquare || columns < kSquare))
       multiplyEdge(square, in, rows, columns, to, accumulate);
     else
       square(in, to, sums.ld * sizeof(float), accumulate, pending);
-    return to;
   }
 
   void multiplyEdge(SquareFn square, const SquareInputs &in, int64_t rows, int64_t columns, float *to,
@@ -123,6 +147,8 @@ TINYFIN_TARGET_BF16 void storeZeros(const Block &block, const float *zeros, Pend
 }
 
 } // namespace
+
+bool packsRows(const Strided &a, int64_t k) { return a.column != 1 || (k > kBlockDepth && fallsTogether(a)); }
 
 void multiply(const Block &block, float *c, int64_t ldc, bool accumulate) {
   for (int64_t i = 0; i < block.m && block.k == 0 && !accumulate; ++i)
@@ -158,6 +184,7 @@ void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store) 
 
 #else
 
+bool packsRows(const Strided &, int64_t) { return false; }
 void multiply(const Block &, float *, int64_t, bool) {}
 void multiply(const Block &, BFloat16 *, int64_t, const Store &) {}
 

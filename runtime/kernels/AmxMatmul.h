@@ -11,8 +11,13 @@ struct Block {
   Isa isa;
   int64_t m, n, k;
   Strided a;
-  const void *b; // the panel of the block's first column; n may end within a panel
+  const void *b;                 // the panel of the block's first column; n may end within a panel
+  int64_t rowsAfter = 0;         // rows of A behind these that are probably next
+  const void *packedA = nullptr; // the panel of the block's first row, if all of A was packed: then `a` is not read
 };
+
+/// Whether blocks pack their rows of A (because they are transposed, or would fall into few sets of L1).
+bool packsRows(const Strided &a, int64_t k);
 
 /// c[m][n] = or += A * B in f32, rows ldc apart.
 void multiply(const Block &block, float *c, int64_t ldc, bool accumulate = false);

@@ -145,9 +145,8 @@ Lines linesOf(PackTile along, PackTile across, const BFloat16 *data, int64_t ext
 
 } // namespace
 
-void packA(void *to, const Strided &a, int64_t m, int64_t k) {
-  linesOf(copyLines, transposeWords, a.data, a.row, a.column, m, k)
-      .packPanels(static_cast<char *>(to), {0, panelsOf(m), 0, k});
+void packA(void *to, const Strided &a, int64_t m, int64_t k, const PackRange &range) {
+  linesOf(copyLines, transposeWords, a.data, a.row, a.column, m, k).packPanels(static_cast<char *>(to), range);
 }
 
 void packB(void *to, const Strided &b, int64_t k, int64_t n, const PackRange &range) {
@@ -156,7 +155,7 @@ void packB(void *to, const Strided &b, int64_t k, int64_t n, const PackRange &ra
 
 #else
 
-void packA(void *, const Strided &, int64_t, int64_t) {}
+void packA(void *, const Strided &, int64_t, int64_t, const PackRange &) {}
 void packB(void *, const Strided &, int64_t, int64_t, const PackRange &) {}
 
 #endif

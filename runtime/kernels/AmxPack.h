@@ -19,10 +19,12 @@ constexpr int64_t panelsOf(int64_t extent) { return (extent + kSquare - 1) / kSq
 constexpr int64_t kStepBytes = 2 * kTile * kDepth * 2;
 constexpr int64_t panelBytes(int64_t k) { return stepsOf(k) * kStepBytes; }
 
-/// Packs A[m, k] to `to`, 64-byte aligned, of panelsOf(m) * panelBytes(k) bytes.
-void packA(void *to, const Strided &a, int64_t m, int64_t k);
 using gemm::PackRange; // depths at multiples of 32, but for the end
-/// Packs a part of B[k, n] to where it lies in a whole of panelsOf(n) * panelBytes(k) bytes.
+
+/// Packs a part of A[m, k] to where it lies in a whole, 64-byte aligned, of panelsOf(m) * panelBytes(k) bytes.
+void packA(void *to, const Strided &a, int64_t m, int64_t k, const PackRange &range);
+inline void packA(void *to, const Strided &a, int64_t m, int64_t k) { packA(to, a, m, k, {0, panelsOf(m), 0, k}); }
+/// The same of B[k, n]: panelsOf(n) * panelBytes(k) bytes.
 void packB(void *to, const Strided &b, int64_t k, int64_t n, const PackRange &range);
 inline void packB(void *to, const Strided &b, int64_t k, int64_t n) { packB(to, b, k, n, {0, panelsOf(n), 0, k}); }
 

@@ -18,14 +18,20 @@ void packPanels(const gemm::MatrixView &b, int64_t k, int64_t n, const gemm::Pac
   packB(packed, stridedOf(b), k, n, range);
 }
 
+bool packsAllRows(const gemm::MatrixView &a, int64_t k) { return packsRows(stridedOf(a), k); }
+
+void packRows(const gemm::MatrixView &a, int64_t k, int64_t m, const gemm::PackRange &range, void *packed) {
+  packA(packed, stridedOf(a), m, k, range);
+}
+
 template <Isa isa> void multiplyBlock(const gemm::PackedBlock &block) {
-  multiply({isa, block.rows, block.cols, block.k, stridedOf(block.a), block.panels}, static_cast<float *>(block.c),
-           block.ldc);
+  multiply({isa, block.rows, block.cols, block.k, stridedOf(block.a), block.panels, block.rowsAfter, block.packedRows},
+           static_cast<float *>(block.c), block.ldc);
 }
 
 template <Isa isa> void multiplyRounded(const gemm::PackedBlock &block) {
-  multiply({isa, block.rows, block.cols, block.k, stridedOf(block.a), block.panels}, static_cast<BFloat16 *>(block.c),
-           block.ldc, {});
+  multiply({isa, block.rows, block.cols, block.k, stridedOf(block.a), block.panels, block.rowsAfter, block.packedRows},
+           static_cast<BFloat16 *>(block.c), block.ldc, {});
 }
 
 /// Packs as many panels as fit into L2, multiplies all rows by them, and so on.
@@ -58,11 +64,15 @@ constexpr gemm::PackedProduct kProduct = {.panelCols = kSquare,
                                           .rowMultiple = kSquare,
                                           .depthPiece = kDepth,
                                           .chunkWork = isa == Isa::Amx ? 1 << 23 : 1 << 19,
+                                          .enoughChunks = isa == Isa::Amx ? 16 : 32,
+                                          .packingRows = isa == Isa::Amx ? 64 : 4,
                                           .panelBytes = panelBytes,
                                           .packPanels = packPanels,
                                           .multiplyBlock = multiplyBlock<isa>,
                                           .multiplyUnpacked = multiplyUnpacked<isa>,
-                                          .multiplyRounded = multiplyRounded<isa>};
+                                          .multiplyRounded = multiplyRounded<isa>,
+                                          .packsRows = packsAllRows,
+                                          .packRows = packRows};
 
 } // namespace
 

@@ -29,10 +29,12 @@ TINYFIN_TARGET_AMX void multiplyTiles(const SquareInputs &in, float *c, int64_t 
   }
   const char *a = in.a, *b = in.b;
   const int64_t aRow = in.aRow, aTile = in.aTile, rowsAStep = (pending.rows + in.steps - 1) / in.steps;
-  const char *ahead = in.ahead;
+  const char *ahead = in.ahead, *target = in.target;
+  const int64_t targetsAStep = (in.targetRows + in.steps - 1) / in.steps;
   for (int64_t s = in.steps; s > 0; --s, a += in.aStep, b += in.bStep) {
-    for (int64_t q = 0; q < in.aheadRows; ++q) __builtin_prefetch(ahead + q * aRow, 0, 2);
+    for (int64_t q = 0; q < in.aheadRows; ++q) __builtin_prefetch(ahead + q * in.aheadRow, 0, 2);
     ahead += 64;
+    for (int64_t q = 0; q < targetsAStep; ++q, target += in.targetRow) __builtin_prefetch(target, 1, 3);
     _tile_stream_loadd(6, b, 64);
     _tile_loadd(4, a, aRow);
     _tile_dpbf16ps(0, 4, 6);

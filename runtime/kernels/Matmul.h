@@ -52,6 +52,7 @@ struct TileConsumer {
 /// How a product is cut. A chunk is one block: some rows times some columns of one matrix, all of k.
 struct MatmulBlocking {
   bool packsFirst = false;    // all of B in a phase of its own; else each chunk packs what it needs, if anything
+  bool packsRows = false;     // all of A too
   int64_t rows = 0, cols = 0; // of a block
   int64_t rowBlocks = 0, colBlocks = 0, chunks = 0;
   int64_t grain = 1; // chunks that are handed out together
@@ -77,6 +78,7 @@ private:
   void runChunk(const Call &call, int64_t index) const;
   size_t packedBytes() const;
   void pack(const void *rhs, void *packed, ThreadPool &pool) const;
+  const std::byte *packRows(const void *lhs, ThreadPool &pool) const;
 
   MatmulSpec spec;
   const gemm::PackedProduct *product = nullptr;

@@ -3,11 +3,11 @@
 #include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/PackedProduct.h"
 #include <algorithm>
+#include <bit>
 
 namespace tinyfin {
 namespace {
 
-constexpr int64_t kEnoughChunks = 32; // so that a thread that is held up leaves little behind
 // Columns of B that neighbouring chunks share stay in the second cache, with a block of A and one of C.
 constexpr int64_t kSliceBytes = 1 << 20, kLeastCols = 256, kMostCols = 512;
 constexpr int64_t kFewRows = 28; // blocks are not made lower
@@ -23,9 +23,10 @@ struct Cut {
   int64_t cols() const { return std::min(n, ceilDiv(panels, colBlocks) * panelCols); }
   int64_t chunks() const { return batches * ceilDiv(m, rows()) * ceilDiv(n, cols()); }
   bool canCutRows() const { return rows() >= 2 * kFewRows && rows() > 2 * rowMultiple; }
-  /// Multiples are halved: counts of chunks that threads share evenly.
+  bool canCutCols() const { return cols() > panelCols * (rowMultiple > 1 ? 2 : 1); }
+  // Where rows come in multiples there are few chunks: halves, so that threads share them evenly.
   void cutRows() { rowBlocks += rowMultiple > 1 ? rowBlocks : 1; }
-  bool canCutCols() const { return cols() > panelCols; }
+  void cutCols() { colBlocks += rowMultiple > 1 ? colBlocks : 1; }
 };
 
 } // namespace
@@ -34,7 +35,7 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   MatmulBlocking result;
   int64_t batches = spec.batches();
   if (spec.m == 0 || spec.n == 0 || batches == 0) return result;
-  int64_t depth = std::max<int64_t>(spec.k, 1), work = batches * spec.m * spec.n * depth;
+  int64_t depth = std::max<int64_t>(spec.k, 1), work = batches * (spec.m + product.packingRows) * spec.n * depth;
   int64_t panels = ceilDiv(spec.n, product.panelCols);
   int64_t maxCols = std::clamp(kSliceBytes / (product.panelBytes(depth) / product.panelCols), kLeastCols, kMostCols);
   Cut cut{batches,
@@ -45,22 +46,26 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
           product.rowMultiple,
           ceilDiv(spec.m, product.blockRows),
           ceilDiv(spec.n, maxCols)};
-  int64_t wanted = std::min(kEnoughChunks, work / product.chunkWork);
+  int64_t wanted = std::min(product.enoughChunks, work / product.chunkWork);
+  if (product.rowMultiple > 1) wanted = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(wanted)));
   while (cut.chunks() < wanted && (cut.canCutRows() || cut.canCutCols())) {
     // Lower blocks cost nothing while B is packed first; narrower ones read A more often.
     if (cut.canCutRows() && cut.rowBlocks > 1)
       cut.cutRows();
     else if (cut.canCutCols())
-      ++cut.colBlocks;
+      cut.cutCols();
     else
       cut.cutRows();
   }
   result.rows = cut.rows(), result.cols = cut.cols();
   result.rowBlocks = ceilDiv(spec.m, result.rows), result.colBlocks = ceilDiv(spec.n, result.cols);
   result.chunks = batches * result.rowBlocks * result.colBlocks;
-  result.grain = std::max<int64_t>(1, product.chunkWork / (result.rows * result.cols * depth));
+  result.grain = std::max<int64_t>(1, product.chunkWork / ((result.rows + product.packingRows) * result.cols * depth));
   int64_t packedBytes = spec.rightBatches() * panels * product.panelBytes(spec.k);
   result.packsFirst = !product.multiplyUnpacked || (result.rowBlocks > 1 && packedBytes <= kMostPackedBytes);
+  gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
+  result.packsRows = result.packsFirst && spec.batchRank == 0 && result.colBlocks > 1 && product.packsRows &&
+                     product.packsRows(a, spec.k);
   return result;
 }
 

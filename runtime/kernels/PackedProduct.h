@@ -23,7 +23,8 @@ struct PackedBlock {
   int64_t cols;       // valid ones: the last panel may have fewer than the others
   void *c;            // f32, or f64 for f64: all of k is added up, exactly rows x cols elements are written
   int64_t ldc;
-  int64_t rowsAfter; // rows of A behind these that are probably next: worth fetching
+  int64_t rowsAfter;                // rows of A behind these that are probably next: worth fetching
+  const void *packedRows = nullptr; // what `packRows` made of A, from the block's first row, if it was packed
 };
 
 /// The part of B that one piece of packing covers: depth [depthBegin, depthEnd), panels [panelBegin, panelEnd).
@@ -32,11 +33,13 @@ struct PackRange {
 };
 
 struct PackedProduct {
-  int64_t panelCols;   // columns of B in a panel
-  int64_t blockRows;   // of A in a block, at most
-  int64_t rowMultiple; // blocks of fewer rows than A has are multiples of it
-  int64_t depthPiece;  // ranges of depth begin at multiples of it
-  int64_t chunkWork;   // multiply-adds worth handing to a thread: about 5 us
+  int64_t panelCols;    // columns of B in a panel
+  int64_t blockRows;    // of A in a block, at most
+  int64_t rowMultiple;  // blocks of fewer rows than A has are multiples of it
+  int64_t depthPiece;   // ranges of depth begin at multiples of it
+  int64_t chunkWork;    // multiply-adds worth handing to a thread: about 5 us
+  int64_t enoughChunks; // more are not needed for a thread that is held up to leave little behind
+  int64_t packingRows;  // rows of A that cost as much as packing B
   /// Bytes from one panel to the next.
   int64_t (*panelBytes)(int64_t k);
   /// Packs a range of B (k x n) into `packed`, where panel 0 begins.
@@ -46,6 +49,10 @@ struct PackedProduct {
   void (*multiplyUnpacked)(DType dtype, const Block &block);
   /// multiplyBlock with a C of the operands' dtype, rounded on the way; or null.
   void (*multiplyRounded)(const PackedBlock &block) = nullptr;
+  /// Whether all of A is better packed first than by each block that reads it, and how: a panel is rowMultiple rows, of
+  /// as many bytes as B's. Or null.
+  bool (*packsRows)(const MatrixView &a, int64_t k) = nullptr;
+  void (*packRows)(const MatrixView &a, int64_t k, int64_t m, const PackRange &range, void *packed) = nullptr;
 };
 
 /// The own product, for every float dtype (bf16 and f16 are widened while packing).

@@ -7,7 +7,7 @@
 namespace tinyfin {
 
 /// One block for each use that may be live at the same time in one thread.
-enum class ScratchUse { GemmA, GemmB, GemmC, GemmPacked, Library, LayoutX, LayoutY, LayoutW, Columns, Rows, Weight, Bias, Attention, Count };
+enum class ScratchUse { GemmA, GemmB, GemmC, GemmPacked, GemmPackedRows, Library, LayoutX, LayoutY, LayoutW, Columns, Rows, Weight, Bias, Attention, Count };
 
 /// At least `bytes`, 64-byte aligned; its contents are lost at the next call with the same use.
 void *scratchBytes(ScratchUse use, size_t bytes);

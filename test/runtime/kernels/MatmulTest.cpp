@@ -2,6 +2,8 @@
 // fin.matmul and MatmulPlan against sums in f64.
 #include "runtime/kernels/Matmul.h"
 #include "TestTensor.h"
+#include "runtime/Config.h"
+#include "runtime/kernels/OneDnn.h"
 #include <atomic>
 
 namespace tinyfin::test {
@@ -75,6 +77,50 @@ TEST(Matmul, LargeEnoughForSeveralChunks) {
       check({left ? Dims{150, 333} : Dims{333, 150}, right ? Dims{411, 150} : Dims{150, 411}, {333, 411}, left, right},
             dtype);
     }
+}
+
+/// Several blocks of columns, of which each would pack the rows of A again; and blocks of k.
+TEST(Matmul, LeftOperandsThatArePackedFirst) {
+  for (DType dtype : {DType::F32, DType::BF16}) {
+    check({{600, 200}, {600, 700}, {200, 700}, true, false}, dtype);
+    check({{200, 1024}, {1024, 600}, {200, 600}}, dtype);
+    check({{200, 1024}, {601, 1024}, {200, 601}, false, true}, dtype);
+  }
+}
+
+TEST(Matmul, EverySettingOfBf16Products) {
+  Config &config = Config::process();
+  std::string before = config.text(Setting::bf16Products);
+  for (const char *choice : {"convert", "avx512", "amx"}) {
+    ASSERT_TRUE(config.set("BF16_PRODUCTS", choice).isOk());
+    for (int flags = 0; flags < 4; ++flags) {
+      bool left = flags & 1, right = flags & 2;
+      check({left ? Dims{70, 140} : Dims{140, 70}, right ? Dims{200, 70} : Dims{70, 200}, {140, 200}, left, right},
+            DType::BF16);
+      check({left ? Dims{3, 33, 5} : Dims{3, 5, 33}, {33, 40}, {3, 5, 40}, left, false}, DType::BF16);
+    }
+  }
+  ASSERT_TRUE(config.set("BF16_PRODUCTS", before).isOk());
+}
+
+/// oneDNN configures tiles of its own in the thread that runs it.
+TEST(Matmul, AlternatesWithConvolutionsOfBf16) {
+  ConvSpec spec;
+  spec.dtype = DType::BF16;
+  spec.images = 2, spec.inChannels = 32, spec.outChannels = 32;
+  spec.input = {16, 16}, spec.kernel = {3, 3}, spec.padding = {1, 1};
+  auto plan = ConvPlan::cached(spec);
+  ASSERT_TRUE(plan.isOk());
+  TestTensor x = TestTensor::random(DType::BF16, {2, 32, 16, 16}, 1),
+             weight = TestTensor::random(DType::BF16, {32, 32, 3, 3}, 2), first(DType::BF16, {2, 32, 16, 16});
+  ThreadPool pool(1);
+  ASSERT_TRUE(plan.value()->execute(x.arg().data, weight.arg().data, first.arg().data, pool).isOk());
+  for (int round = 0; round < 5; ++round) {
+    check({{100, 96}, {96, 130}, {100, 130}}, DType::BF16);
+    TestTensor again(DType::BF16, first.dims);
+    ASSERT_TRUE(plan.value()->execute(x.arg().data, weight.arg().data, again.arg().data, pool).isOk());
+    EXPECT_EQ(first, again);
+  }
 }
 
 TEST(Matmul, BatchesBroadcast) {
