@@ -38,7 +38,9 @@ private:
 };
 
 fin::PipelineSettings settingsNow() {
-  return {config::disable(), config::dump(), config::foldLimitBytes()};
+  fin::PipelineSettings settings{config::disable(), config::dump(), config::foldLimitBytes()};
+  if (int64_t bytes = config::keepBytes(); bytes >= 0) settings.keepBytes = bytes;
+  return settings;
 }
 
 Status runPasses(ModuleOp module, Backend &backend, const CompileOptions &options, CompileTimes &times) {
@@ -106,8 +108,8 @@ size_t countOps(std::span<const int64_t> words) {
   for (size_t at = 0; at < words.size(); ++ops) {
     uint64_t head = static_cast<uint64_t>(words[at]);
     bool isInput = words[at] == fin::kInput;
-    if (isInput && words.size() - at < 4) break;
-    uint64_t skip = isInput ? 4 + static_cast<uint64_t>(words[at + 3]) : 1 + (head >> 16 & 0xffff) + (head >> 32);
+    uint64_t skip = isInput ? fin::inputWords(words, at) : 1 + (head >> 16 & 0xffff) + (head >> 32);
+    if (!skip) break;
     ops -= isInput;
     if (skip > words.size() - at) break;
     at += skip;

@@ -54,7 +54,7 @@ std::string Capture::lineOfSlot(uint32_t slot) const {
   size_t op = 0;
   for (size_t at = 0; at < words.size();) {
     if (words[at] == fin::kInput) {
-      at += 4 + words[at + 3];
+      at += fin::inputWords(words, at);
       ++next;
       continue;
     }

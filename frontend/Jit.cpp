@@ -183,16 +183,22 @@ static std::vector<std::byte> hostBytes(const Value &value) {
   return bytes;
 }
 
+std::string JitProgram::lineOf(const Source &source) const {
+  return source.op < opLines.size() && !opLines[source.op].empty() ? " (" + opLines[source.op] + ")" : "";
+}
+
 std::string JitProgram::differenceFrom(const JitProgram &other) const {
   if (bool(backward) != bool(other.backward) || (backward && backward->trace != other.backward->trace))
     return "the gradient graph differs from the first call's";
+  // What a slice starts at is in the trace: it is named before traces are compared.
+  for (size_t i = 0; i < std::min(inputs.size(), other.inputs.size()); ++i)
+    if (inputs[i].kind == Source::Number && other.inputs[i].kind == Source::Number && inputs[i].number != other.inputs[i].number)
+      return "a Python number changed between calls" + lineOf(inputs[i]) + ": pass it as an argument or keep it in a tensor";
   if (trace != other.trace) return "the second call recorded other ops than the first: " + std::to_string(other.opCount) + " and " + std::to_string(opCount);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Source &a = other.inputs[i], &b = inputs[i];
-    std::string at = b.op < opLines.size() && !opLines[b.op].empty() ? " (" + opLines[b.op] + ")" : "";
+    std::string at = lineOf(b);
     if (a.kind != b.kind) return describeKind(a) + " became " + describeKind(b) + at;
-    if (a.kind == Source::Number && a.number != b.number)
-      return "a Python number changed between calls" + at + ": pass it as an argument or keep it in a tensor";
     if (a.kind == Source::Constant) {
       if (hostBytes(*a.constant) != hostBytes(*b.constant))
         return "a tensor made from data inside the function changed between calls" + at;

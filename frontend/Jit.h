@@ -92,6 +92,7 @@ private:
   Place placeOf(Capture &capture, Value &value);
   void collectState(Capture &capture);
   void collectGrads(Capture &capture);
+  std::string lineOf(const Source &source) const;
   void describeLines(const Recorder &recorder);
   void compile();
   void freeze(const JitCall &call);

@@ -54,7 +54,7 @@ private:
   void collectUses() {
     for (size_t position = at; position < whole.size();) {
       if (whole[position] == fin::kInput) {
-        position += 4 + whole[position + 3];
+        position += fin::inputWords(whole, position);
         continue;
       }
       Head head = headAt(position);
@@ -64,7 +64,7 @@ private:
     }
   }
   void copyInput() {
-    size_t size = 4 + whole[at + 3];
+    size_t size = fin::inputWords(whole, at);
     out.insert(out.end(), whole.begin() + at, whole.begin() + at + size);
     laterInputs.push_back({slot, next});
     renumbered.push_back(next++);

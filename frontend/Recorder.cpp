@@ -146,12 +146,31 @@ uint32_t Recorder::slotOf(Value &value) {
 }
 
 ValueRef Recorder::scalar(const TensorSpec &spec, const void *data, size_t bytes) {
+  return scalarAs(fin::InputRole::Scalar, spec, data, bytes);
+}
+
+// A jitted body is recorded twice and may only go on without Python if its numbers were the same: code may be made for
+// them. Of these only places are worth it; with them known, a slice cannot fail and is read where it is used.
+ValueRef Recorder::starts(llvm::ArrayRef<int64_t> values) {
+  bool isKnown = capture && !values.empty();
+  return scalarAs(isKnown ? fin::InputRole::Known : fin::InputRole::Scalar, {DType::I64, {Dim(static_cast<int64_t>(values.size()))}},
+                  values.data(), values.size() * sizeof(int64_t));
+}
+
+ValueRef Recorder::constant(DType dtype, int64_t bits) {
+  bool isKnown = capture && dtype != DType::Bool;
+  return scalarAs(isKnown ? fin::InputRole::Known : fin::InputRole::Scalar, {dtype, {}}, &bits, sizeOf(dtype));
+}
+
+ValueRef Recorder::scalarAs(fin::InputRole role, const TensorSpec &spec, const void *data, size_t bytes) {
   if (cutRequested) flush("step");
   ValueRef value(new Value(spec, ValueState::Pending));
   value->recorder = this;
   value->traceId = id;
   value->slot = static_cast<uint32_t>(slots.size());
-  fin::appendInput(words, spec, fin::InputRole::Scalar);
+  Words known(role == fin::InputRole::Known ? (bytes + 7) / 8 : 0);
+  if (!known.empty()) std::memcpy(known.data(), data, bytes);
+  fin::appendInput(words, spec, role, known);
   inputs.push_back({ValueRef(), value->slot, static_cast<uint32_t>(scalarPool.size()), static_cast<uint32_t>(bytes), static_cast<uint32_t>(ops())});
   scalarPool.resize(scalarPool.size() + (bytes + 7) / 8);
   if (bytes) std::memcpy(scalarPool.data() + inputs.back().scalarAt, data, bytes);
@@ -268,7 +287,7 @@ std::vector<TensorSpec> Recorder::slotSpecs() const {
       TensorSpec spec{static_cast<DType>(all[at + 1]), {}};
       for (int64_t word : all.subspan(at + 4, all[at + 3])) spec.dims.push_back(Dim::fromWord(word));
       specs.push_back(std::move(spec));
-      at += 4 + all[at + 3];
+      at += fin::inputWords(all, at);
       continue;
     }
     uint64_t head = static_cast<uint64_t>(all[at]);

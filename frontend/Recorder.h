@@ -9,6 +9,9 @@
 #include <vector>
 
 namespace tinyfin {
+namespace fin {
+enum class InputRole : int64_t;
+}
 
 class Capture;
 
@@ -71,6 +74,10 @@ public:
   RandomResult recordRandom(OpId op, Words attrs, llvm::ArrayRef<Value *> operands);
   /// A runtime scalar: its value is data, never part of the key. `dims` is [] or [n] (slice starts).
   ValueRef scalar(const TensorSpec &spec, const void *data, size_t bytes);
+  /// Where a slice starts: a runtime scalar too, but part of the key while a jitted body is recorded.
+  ValueRef starts(llvm::ArrayRef<int64_t> values);
+  /// A number of a derivative rule or decomposition, likewise. `bits` hold the value's bytes.
+  ValueRef constant(DType dtype, int64_t bits);
 
   /// Computes everything pending that is still referenced. Throws UserError on failure, with the line.
   void flush(const char *reason);
@@ -108,6 +115,7 @@ public:
   Capture *capture = nullptr; // set while this recorder records a jitted body
 
 private:
+  ValueRef scalarAs(fin::InputRole role, const TensorSpec &spec, const void *data, size_t bytes);
   friend class Capture;
   friend class JitProgram;
   friend class BackwardProgram;

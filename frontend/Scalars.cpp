@@ -44,9 +44,10 @@ ValueRef scalarValue(int64_t value, DType dtype) {
   return Recorder::current().scalar({dtype, {}}, &bits, sizeOf(dtype));
 }
 
+ValueRef ruleConstant(double value, DType dtype) { return Recorder::current().constant(dtype, scalarBits(value, dtype)); }
+
 ValueRef indexValue(llvm::ArrayRef<int64_t> values) {
-  return Recorder::current().scalar({DType::I64, {Dim(static_cast<int64_t>(values.size()))}}, values.data(),
-                                    values.size() * sizeof(int64_t));
+  return Recorder::current().starts(values);
 }
 
 Words listAttr(llvm::ArrayRef<int64_t> items) {

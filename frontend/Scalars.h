@@ -12,6 +12,8 @@ int64_t scalarBits(int64_t value, DType dtype);
 /// A 0-d runtime scalar.
 ValueRef scalarValue(double value, DType dtype);
 ValueRef scalarValue(int64_t value, DType dtype);
+/// A number of a derivative rule: always the same for the same op, so that a jitted body's code may be made for it.
+ValueRef ruleConstant(double value, DType dtype);
 /// A 1-D i64 runtime vector: slice starts.
 ValueRef indexValue(llvm::ArrayRef<int64_t> values);
 /// A tensor of ones / filled with a scalar.

@@ -29,9 +29,7 @@ public:
   const TensorSpec &specOf(fin::Ref ref) override { return get(ref).spec(); }
   fin::Ref scalar(double value, DType dtype) override;
   fin::Ref indexVector(llvm::ArrayRef<int64_t> values) {
-    return put({Recorder::current().scalar({DType::I64, {Dim(static_cast<int64_t>(values.size()))}}, values.data(),
-                                           values.size() * sizeof(int64_t)),
-                {}});
+    return put({Recorder::current().starts(values), {}});
   }
 
   fin::Ref put(Var var) { return var ? fin::Ref{&vars.emplace_back(std::move(var))} : fin::Ref(); }
@@ -41,7 +39,7 @@ private:
   std::deque<Var> vars; // stable addresses
 };
 
-fin::Ref VarBuilder::scalar(double value, DType dtype) { return put({scalarValue(value, dtype), {}}); }
+fin::Ref VarBuilder::scalar(double value, DType dtype) { return put({ruleConstant(value, dtype), {}}); }
 
 } // namespace
 

@@ -35,8 +35,7 @@ void Cell::dispose() {
 }
 
 static ValueRef startsValue(const std::vector<int64_t> &starts) {
-  return Recorder::current().scalar({DType::I64, {Dim(static_cast<int64_t>(starts.size()))}}, starts.data(),
-                                    starts.size() * sizeof(int64_t));
+  return Recorder::current().starts(starts);
 }
 
 Var Cell::derive(const Var &from) const {

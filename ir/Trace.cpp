@@ -8,10 +8,17 @@ using namespace mlir;
 
 namespace tinyfin::fin {
 
-void appendInput(Words &words, const TensorSpec &spec, InputRole role) {
-  words.insert(words.end(), {kInput, static_cast<int64_t>(spec.dtype), static_cast<int64_t>(role),
+void appendInput(Words &words, const TensorSpec &spec, InputRole role, llvm::ArrayRef<int64_t> data) {
+  words.insert(words.end(), {kInput, static_cast<int64_t>(spec.dtype), static_cast<int64_t>(role) | static_cast<int64_t>(data.size()) << 8,
                              static_cast<int64_t>(spec.dims.size())});
   for (Dim dim : spec.dims) words.push_back(dim.word());
+  words.insert(words.end(), data.begin(), data.end());
+}
+
+size_t inputWords(std::span<const int64_t> words, size_t at) {
+  if (words.size() - at < 4 || words[at] != kInput || words[at + 2] < 0 || words[at + 3] < 0) return 0;
+  uint64_t left = words.size() - at - 4, rank = words[at + 3], data = static_cast<uint64_t>(words[at + 2]) >> 8;
+  return rank > left || data > left - rank ? 0 : 4 + rank + data;
 }
 
 void appendOp(Words &words, OpId op, llvm::ArrayRef<uint32_t> operands, llvm::ArrayRef<int64_t> attrs) {
@@ -55,15 +62,33 @@ private:
   }
 
   LogicalResult readInput() {
-    if (words.size() - at < 4) return failure();
-    int64_t dtype = words[at + 1], role = words[at + 2], rank = words[at + 3];
+    size_t size = inputWords(words, at);
+    if (!size) return failure();
+    int64_t dtype = words[at + 1], role = words[at + 2] & 0xff, rank = words[at + 3];
+    auto data = words.subspan(at + 4 + rank, size - 4 - rank);
     at += 4;
-    if (!isValidDType(dtype) || rank < 0 || rank > static_cast<int64_t>(words.size() - at)) return failure();
+    if (!isValidDType(dtype)) return failure();
     TensorSpec spec{static_cast<DType>(dtype), {}};
     for (int64_t word : words.subspan(at, rank)) spec.dims.push_back(Dim::fromWord(word));
-    at += rank;
+    at += rank + data.size();
     if (role == static_cast<int64_t>(InputRole::Scalar)) scalars.push_back(body->getNumArguments());
-    values.push_back(body->addArgument(typeOf(builder.getContext(), spec), unknown));
+    Type type = typeOf(builder.getContext(), spec);
+    values.push_back(body->addArgument(type, unknown));
+    return role == static_cast<int64_t>(InputRole::Known) ? readKnown(spec, data) : success();
+  }
+
+  LogicalResult readKnown(const TensorSpec &spec, std::span<const int64_t> data) {
+    int64_t count = 1;
+    for (Dim dim : spec.dims)
+      if (!dim.isConstant() || spec.dims.size() > 1) return failure();
+      else count = dim.constant();
+    size_t bytes = count * sizeOf(spec.dtype);
+    bool isPacked = spec.dims.empty() || spec.dtype == DType::I64; // a word an element
+    if (count < 1 || !isPacked || spec.dtype == DType::Bool || static_cast<uint64_t>(count) != data.size()) return failure();
+    auto type = cast<RankedTensorType>(values.back().getType());
+    llvm::ArrayRef<char> raw(reinterpret_cast<const char *>(data.data()), bytes);
+    scalars.push_back(body->getNumArguments() - 1);
+    values.back() = ConstantOp::create(builder, unknown, DenseElementsAttr::getFromRawBuffer(type, raw));
     return success();
   }
 

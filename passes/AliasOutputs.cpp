@@ -17,52 +17,65 @@ namespace tinyfin::fin {
 
 namespace {
 
-constexpr unsigned kFar = 64; // distance of inputs that the output's elementwise neighbourhood does not read
-
 struct Pair {
-  unsigned distance, output, input;
+  unsigned output, input, distance = 0;
 };
 
 class Matcher {
 public:
   explicit Matcher(func::FuncOp function)
-      : function(function), terminator(function.front().getTerminator()), storage(function) {
+      : function(function), terminator(function.front().getTerminator()), storage(function),
+        outputs(terminator->getNumOperands()), inputs(function.getNumArguments()) {
     SmallVector<Operation *> failures = findFailures(function.front());
     if (failures.empty()) return;
     for (Operation *op = failures.back(); op; op = op->getPrevNode()) ++lastFailure;
   }
 
   SmallVector<Pair> match() {
-    SmallVector<Pair> candidates, chosen;
-    for (unsigned output = 0; output < terminator->getNumOperands(); ++output) addCandidates(output, candidates);
+    SmallVector<Pair> candidates;
+    for (unsigned output = 0; output < terminator->getNumOperands(); ++output)
+      if (mayTakeInput(output)) addCandidates(output, candidates);
     llvm::sort(candidates, [](const Pair &a, const Pair &b) {
       return std::tie(a.distance, a.output, a.input) < std::tie(b.distance, b.output, b.input);
     });
-    llvm::BitVector outputs(terminator->getNumOperands()), inputs(function.getNumArguments());
-    for (const Pair &pair : candidates) {
-      if (outputs[pair.output] || inputs[pair.input]) continue;
-      outputs.set(pair.output), inputs.set(pair.input);
-      chosen.push_back(pair);
-    }
-    return chosen;
+    for (const Pair &pair : candidates) choose(pair.output, pair.input);
+    // What is left may take any input: looked for last, as there are many pairs of outputs and inputs.
+    for (unsigned output = 0; output < terminator->getNumOperands(); ++output)
+      if (!outputs[output] && mayTakeInput(output)) chooseAny(output);
+    return std::move(chosen);
   }
 
 private:
+  bool mayTakeInput(unsigned output) const {
+    const StorageClass &held = storage.of(terminator->getOperand(output));
+    return held.place == Place::Output && held.number == output && isSafeAt(held);
+  }
+
+  void choose(unsigned output, unsigned input) {
+    if (outputs[output] || inputs[input]) return;
+    outputs.set(output), inputs.set(input);
+    chosen.push_back({output, input});
+  }
+
   void addCandidates(unsigned output, SmallVectorImpl<Pair> &candidates) {
-    Value value = terminator->getOperand(output);
-    const StorageClass &held = storage.of(value);
-    if (held.place != Place::Output || held.number != output || !isSafeAt(held)) return;
-    auto ofType = inputsByType.try_emplace(value.getType());
+    const StorageClass &held = storage.of(terminator->getOperand(output));
+    Type type = terminator->getOperand(output).getType();
+    for (auto [value, distance] : nearInputs(held.root)) {
+      auto argument = dyn_cast<BlockArgument>(value);
+      if (argument && argument.getType() == type && isLegal(held, argument))
+        candidates.push_back({output, argument.getArgNumber(), distance});
+    }
+  }
+
+  void chooseAny(unsigned output) {
+    Type type = terminator->getOperand(output).getType();
+    auto ofType = inputsByType.try_emplace(type);
     if (ofType.second)
       for (BlockArgument argument : function.getArguments())
-        if (argument.getType() == value.getType()) ofType.first->second.push_back(argument);
-    if (ofType.first->second.empty()) return;
-    auto distances = nearInputs(held.root);
-    for (BlockArgument argument : ofType.first->second) {
-      if (!isLegal(held, argument)) continue;
-      auto near = distances.find(argument);
-      candidates.push_back({near == distances.end() ? kFar : near->second, output, argument.getArgNumber()});
-    }
+        if (argument.getType() == type) ofType.first->second.push_back(argument);
+    for (BlockArgument argument : ofType.first->second)
+      if (!inputs[argument.getArgNumber()] && isLegal(storage.of(terminator->getOperand(output)), argument))
+        return choose(output, argument.getArgNumber());
   }
 
   // Nothing may fail once donated memory is written; slice_update checks before it writes.
@@ -108,6 +121,8 @@ private:
   Operation *terminator;
   Storage storage;
   llvm::DenseMap<Type, SmallVector<BlockArgument>> inputsByType;
+  llvm::BitVector outputs, inputs; // in a pair
+  SmallVector<Pair> chosen;
   int lastFailure = -1;
 };
 

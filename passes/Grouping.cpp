@@ -32,6 +32,8 @@ public:
       groups[i].members = {i};
       groups[i].isContraction = ambition == Ambition::Contractions && isContractible(nodes[i]);
       groups[i].isFusable = groups[i].isContraction || isFusable(nodes[i]);
+      groups[i].isLate = nodes[i]->hasAttr(kLateAttr);
+      if (groups[i].isLate) firstLate = std::min(firstLate, i);
       groups[i].reach.resize(nodes.size());
       findNeeds(nodes[i], groups[i].needs);
       for (unsigned need : groups[i].needs) {
@@ -98,6 +100,7 @@ private:
     SmallVector<unsigned> members, needs; // node numbers, members ascending
     llvm::BitVector reach;                // roots and former roots
     bool isFusable, isContraction, isStored;
+    bool isLate; // some member is
   };
 
   static bool isReducedBy(Operation *op) { return isa<SumOp, MeanOp, ReduceMaxOp, ReduceMinOp, CastOp>(op); }
@@ -184,8 +187,13 @@ private:
     return false;
   }
 
+  /// Whether one belongs to the backward half and the other has a member from before it.
+  bool areApart(unsigned a, unsigned b) const {
+    return (groups[a].isLate && groups[b].members[0] < firstLate) || (groups[b].isLate && groups[a].members[0] < firstLate);
+  }
+
   bool tryMerge(unsigned a, unsigned b) {
-    if (a == b || !groups[a].isFusable || !groups[b].isFusable || hasDetour(a, b) || hasDetour(b, a)) return false;
+    if (a == b || !groups[a].isFusable || !groups[b].isFusable || areApart(a, b) || hasDetour(a, b) || hasDetour(b, a)) return false;
     SmallVector<unsigned> members;
     std::merge(groups[a].members.begin(), groups[a].members.end(), groups[b].members.begin(), groups[b].members.end(),
                std::back_inserter(members));
@@ -194,6 +202,7 @@ private:
     unsigned root = std::min(a, b), child = std::max(a, b);
     groups[child].parent = root;
     groups[root].isContraction |= groups[child].isContraction;
+    groups[root].isLate |= groups[child].isLate;
     groups[root].members = std::move(members);
     groups[root].reach |= groups[child].reach;
     for (Group &group : groups)
@@ -209,6 +218,7 @@ private:
   Ambition ambition;
   llvm::DenseMap<Operation *, unsigned> numbers;
   std::vector<Group> groups;
+  unsigned firstLate = UINT_MAX;
 };
 
 } // namespace

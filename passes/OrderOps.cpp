@@ -2,7 +2,8 @@
 // List scheduling for memory. An op that frees more than it needs runs as soon as it can; all others keep their order.
 //   1. what an op waits for: its operands; if it has an effect, the effect before; if its result may take an input's
 //      memory (the update of a parameter), the other readers of that input and every op that may fail
-//   2. ops run in their order; after each one, those it made ready and those that became the last reader of a value are
+//   2. ops that read nothing which changes (fills, what is made of constants) run right before their first reader
+//   3. all others run in their order; after each one, those it made ready and those that became the last reader of a value are
 //      asked again how many bytes they would free
 // Waiting is only ever for ops that stood before, so the given order always remains possible.
 #include "llvm/ADT/SmallSet.h"
@@ -43,6 +44,20 @@ public:
       unsigned next = queue.top();
       queue.pop();
       if (!nodes[next].isDone) execute(next);
+    }
+  }
+
+  /// Fills stand where they were written or first needed; nothing is lost by making them later.
+  void sinkFills() {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block.without_terminator()))) {
+      bool isFill = isMemoryEffectFree(&op) && !mayFail(&op) && llvm::all_of(op.getOperands(), [](Value operand) {
+        return !!operand.getDefiningOp<ConstantOp>();
+      });
+      if (!isFill || isa<ConstantOp>(op) || op.use_empty()) continue;
+      Operation *first = *op.getUsers().begin();
+      for (Operation *user : op.getUsers())
+        if (user->isBeforeInBlock(first)) first = user;
+      op.moveBefore(first);
     }
   }
 
@@ -111,7 +126,18 @@ private:
     return bytes;
   }
 
-  void makeReady(unsigned i) { (freed(i) > 0 ? urgent : ready).push(i); }
+  /// What takes next to nothing runs at once too: an update may wait for a rate that is computed at the end of the step.
+  bool isUrgent(unsigned i) const {
+    constexpr int64_t kSmall = 128;
+    return freed(i) > 0 || (isMemoryEffectFree(ops[i]) && !mayFail(ops[i]) && resultBytes(i) <= kSmall);
+  }
+  int64_t resultBytes(unsigned i) const {
+    int64_t bytes = 0;
+    for (Value result : ops[i]->getResults()) bytes += bytesOf(result.getType());
+    return bytes;
+  }
+
+  void makeReady(unsigned i) { (isUrgent(i) ? urgent : ready).push(i); }
 
   void execute(unsigned i) {
     Node &node = nodes[i];
@@ -139,16 +165,12 @@ private:
   Earliest urgent, ready; // an op may be in both
 };
 
-bool isStatic(func::FuncOp function) {
-  auto hasStaticShape = [](Type type) { return cast<ShapedType>(type).hasStaticShape(); };
-  for (Operation &op : function.front())
-    if (!llvm::all_of(op.getResultTypes(), hasStaticShape)) return false;
-  return llvm::all_of(function.getArgumentTypes(), hasStaticShape);
-}
-
 struct OrderOps : impl::OrderOpsPassBase<OrderOps> {
   void runOnOperation() override {
-    if (isStatic(getOperation())) Scheduler(getOperation()).run();
+    if (!isStaticFunction(getOperation())) return;
+    Scheduler scheduler(getOperation());
+    scheduler.run();
+    scheduler.sinkFills();
   }
 };
 

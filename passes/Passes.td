@@ -77,6 +77,20 @@ def CheckContractPass : Fin_Pass<"check-contract"> {
                  Option<"symbolic", "symbolic", "bool", "false", "shapes may be symbolic in every phase">];
 }
 
+def RecomputePass : Fin_Pass<"recompute"> {
+  let summary = "compute cheap values again in the backward half instead of keeping them";
+  let description = [{
+    Where most memory is held by values that wait for the backward half, those that elementwise ops can make of others
+    that are kept anyway (an activation of what went into it, a normalized value of its input and statistics) are cloned
+    in front of their late readers. What is kept is the cheapest cut in bytes. Marks clones and ops like them `fin.late`,
+    which fusion does not merge with what stands before the first of them.
+    Before: `%h = matmul ...; %g = gelu %h; ...; %dw = matmul %g, %dy`. After: `...; %g2 = gelu %h; %dw = matmul %g2, %dy`.
+    Nothing is done while the values that wait take `budget-bytes` or less, or shapes are symbolic.
+  }];
+  let options = [Option<"budgetBytes", "budget-bytes", "int64_t", "0", "what may be kept without recomputing">];
+  let statistics = [Statistic<"savedBytes", "saved-bytes", "bytes of values that are not kept">];
+}
+
 def FuseRegionsPass : Fin_Pass<"fuse-regions"> {
   let summary = "wrap groups of ops that become one kernel in fin.fusion";
   let description = [{
@@ -97,6 +111,7 @@ def OrderOpsPass : Fin_Pass<"order-ops"> {
     An op that frees more bytes than its results take runs as soon as its operands are there: gradients die in the
     optimizer's update right behind the op that made them, instead of living to the end of the step. What would overwrite
     an input waits for the other readers of it and for every op that may fail, so that it may still do so.
+    Results of a few bytes are computed at once: an update's rate may stand at the end. Fills and what is made of constants alone run right before their first reader.
     Before: `%g1 = matmul ...; %g2 = matmul ...; %p1 = update(%g1); %p2 = update(%g2)`.
     After: `%g1, %p1, %g2, %p2`. Functions with symbolic shapes stay as they are.
   }];

@@ -83,8 +83,11 @@ void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
 void buildFuse(OpPassManager &pm, const PipelineSettings &settings) {
   FuseRegionsPassOptions regions;
   regions.contractions = settings.contractions && !isDisabled(settings, "fuse-contractions");
+  RecomputePassOptions recompute;
+  recompute.budgetBytes = settings.keepBytes;
   Phase phase(pm, settings);
-  phase.add(createFuseRegionsPass(regions)).addRequired(createCheck("fuse", settings));
+  // Before fusion, so that what is computed again becomes part of the kernel that reads it.
+  phase.add(createRecomputePass(recompute)).add(createFuseRegionsPass(regions)).addRequired(createCheck("fuse", settings));
 }
 
 void buildPlan(OpPassManager &pm, const PipelineSettings &settings) {

@@ -13,6 +13,7 @@ struct PipelineSettings {
   std::string disabled;              // comma list of stems to skip: "fold-constants,cse"
   std::string dumpFolder;            // gets a numbered file after each pass
   int64_t foldLimitBytes = 1 << 20;  // largest constant that folding may make
+  int64_t keepBytes = 16 << 20;      // what may wait for the backward half before cheap values are computed again
   std::vector<std::string> keep = {};     // composites that the backend runs better whole
   std::vector<std::string> dims = {};     // "N=8": sizes of symbolic dims
   bool symbolic = false;                  // dims may stay symbolic to the end

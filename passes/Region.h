@@ -11,6 +11,9 @@ inline constexpr llvm::StringLiteral kDomainAttr = "fin.domain", kReducedAxesAtt
 /// On an op that stayed outside: why the backend refused it.
 inline constexpr llvm::StringLiteral kRefusalAttr = "fin.refusal";
 
+/// On ops that belong to the backward half although they could run early (Recompute.cpp).
+inline constexpr llvm::StringLiteral kLateAttr = "fin.late";
+
 struct Region {
   llvm::StringRef kind; // map, reduction, normalization or contraction
   llvm::SmallVector<int64_t> domain, reducedAxes;

@@ -3,6 +3,7 @@
 #include "ir/Splat.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/Simplify.h"
+#include "passes/Storage.h"
 
 using namespace mlir;
 
@@ -100,6 +101,61 @@ LogicalResult padOfSliceUpdate(SliceUpdateOp op, PatternRewriter &rewriter) {
   return rewriter.replaceOpWithNewOp<PadOp>(op, op.getUpdate(), value, low, high), success();
 }
 
+bool isZero(Value value) {
+  DenseElementsAttr splat = splatBehind(value);
+  if (!splat) return false;
+  if (isa<FloatType>(splat.getElementType())) return splat.getSplatValue<APFloat>().isZero();
+  return splat.getElementType().isInteger() && splat.getSplatValue<APInt>().isZero();
+}
+
+/// A piece of a sum that is zero everywhere but in [begin, end) of one axis.
+struct Piece {
+  Value value;
+  int64_t axis, begin, end;
+};
+std::optional<Piece> pieceOf(PadOp pad) {
+  std::optional<Piece> piece;
+  auto part = cast<ShapedType>(pad.getX().getType());
+  if (!part.hasStaticShape() || !isZero(pad.getValue())) return std::nullopt;
+  for (auto [axis, low, high] : llvm::enumerate(pad.getLow(), pad.getHigh())) {
+    if (low == 0 && high == 0) continue;
+    if (piece || low < 0 || high < 0) return std::nullopt;
+    piece = {pad.getX(), static_cast<int64_t>(axis), low, low + part.getDimSize(axis)};
+  }
+  return piece;
+}
+
+/// The terms of a sum, through adds that nobody else reads; none where one is no piece.
+bool collectPieces(Value sum, SmallVectorImpl<Piece> &pieces) {
+  constexpr size_t kMost = 16;
+  if (auto add = sum.getDefiningOp<AddOp>(); add && (pieces.empty() || add->hasOneUse()))
+    if (haveSameShape(add.getLhs().getType(), sum.getType()) && haveSameShape(add.getRhs().getType(), sum.getType()))
+      return collectPieces(add.getLhs(), pieces) && collectPieces(add.getRhs(), pieces);
+  auto pad = sum.getDefiningOp<PadOp>();
+  std::optional<Piece> piece = pad ? pieceOf(pad) : std::nullopt;
+  if (piece) pieces.push_back(*piece);
+  return piece && pieces.size() <= kMost && piece->axis == pieces[0].axis;
+}
+
+/// pad(a) + pad(b) + ... -> concat(a, b, ...) where they fill the result side by side: the gradient of a tensor that was
+/// taken apart by slices.
+LogicalResult concatOfPads(AddOp op, PatternRewriter &rewriter) {
+  SmallVector<Piece> pieces;
+  if (!collectPieces(op.getResult(), pieces)) return failure();
+  llvm::sort(pieces, [](const Piece &a, const Piece &b) { return a.begin < b.begin; });
+  int64_t at = 0, axis = pieces[0].axis;
+  SmallVector<Value> values;
+  for (const Piece &piece : pieces) {
+    if (piece.begin != at) return failure();
+    at = piece.end;
+    values.push_back(piece.value);
+  }
+  if (at != cast<ShapedType>(op.getType()).getDimSize(axis)) return failure();
+  Words attrs;
+  AttrWriter(attrs).integer(axis);
+  return rewriter.replaceOp(op, createOp(rewriter, op.getLoc(), OpId::Concat, values, attrs)), success();
+}
+
 /// broadcast(reshape(scalar)) -> broadcast(scalar)
 LogicalResult broadcastOfScalar(BroadcastOp op, PatternRewriter &rewriter) {
   auto reshape = op.getX().getDefiningOp<ReshapeOp>();
@@ -114,6 +170,7 @@ void addMovementPatterns(RewritePatternSet &patterns) {
   patterns.add(transposeOfMatmul);
   patterns.add(reshapeOfFill);
   patterns.add(padOfSliceUpdate);
+  patterns.add(concatOfPads);
   patterns.add(broadcastOfScalar);
   patterns.add<SinkReshape>(patterns.getContext());
 }

@@ -2,10 +2,18 @@
 // Storage classes: one walk in program order.
 #include "passes/Storage.h"
 #include "ir/Splat.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 
 namespace tinyfin::fin {
+
+bool isStaticFunction(func::FuncOp function) {
+  auto hasStaticShape = [](Type type) { return cast<ShapedType>(type).hasStaticShape(); };
+  for (Operation &op : function.front())
+    if (!llvm::all_of(op.getResultTypes(), hasStaticShape)) return false;
+  return llvm::all_of(function.getArgumentTypes(), hasStaticShape);
+}
 
 int64_t bytesOf(Type type) {
   auto tensor = cast<RankedTensorType>(type);
@@ -19,9 +27,26 @@ static bool mayDivideByZero(DivOp div) {
   return !divisor || divisor->isZero();
 }
 
+// Starts that are known to be in range.
+static bool isWithin(Value startsValue, llvm::ArrayRef<int64_t> steps, Type whole, Type part) {
+  ElementsAttr known;
+  if (!matchPattern(startsValue, m_Constant(&known))) return false;
+  auto starts = dyn_cast<DenseIntElementsAttr>(known);
+  auto from = cast<ShapedType>(whole), to = cast<ShapedType>(part);
+  if (!starts || !from.hasStaticShape() || !to.hasStaticShape()) return false;
+  for (auto [start, size, step, extent] : llvm::zip(starts.getValues<int64_t>(), to.getShape(), steps, from.getShape())) {
+    int64_t last = start + (size - 1) * step;
+    if (size && (std::min(start, last) < 0 || std::max(start, last) >= extent)) return false;
+  }
+  return true;
+}
+
 bool mayFail(Operation *op) {
+  if (auto slice = dyn_cast<SliceOp>(op)) return !isWithin(slice.getStarts(), slice.getSteps(), slice.getX().getType(), slice.getType());
+  if (auto update = dyn_cast<SliceUpdateOp>(op))
+    return !isWithin(update.getStarts(), update.getSteps(), update.getType(), update.getUpdate().getType());
   if (auto div = dyn_cast<DivOp>(op)) return mayDivideByZero(div);
-  return isa<AssertOp, GatherOp, ScatterAddOp, SliceOp, SliceUpdateOp, EmbeddingOp, CrossEntropyOp>(op);
+  return isa<AssertOp, GatherOp, ScatterAddOp, EmbeddingOp, CrossEntropyOp>(op);
 }
 
 std::optional<Size> sizeOfTensor(Type type) {

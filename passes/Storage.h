@@ -54,6 +54,8 @@ private:
   unsigned constants = 0, opCount = 0;
 };
 
+/// Whether every argument and result has a static shape.
+bool isStaticFunction(mlir::func::FuncOp function);
 /// Bytes of a static fin tensor.
 int64_t bytesOf(mlir::Type type);
 

@@ -30,6 +30,7 @@ static std::unique_ptr<llvm::MemoryBuffer> check(std::unique_ptr<llvm::MemoryBuf
 
 int main(int argc, char **argv) {
   fin::PipelineSettings settings{config::disable(), config::dump(), config::foldLimitBytes()};
+  if (int64_t bytes = config::keepBytes(); bytes >= 0) settings.keepBytes = bytes;
   registerTransformsPasses();
   settings.symbolic = true; // an exported graph may be looked at in any phase
   fin::registerPipelines(settings);

@@ -71,28 +71,64 @@ Emitted emitKernel(ModuleOp module, const KernelSpec &spec, const Machine &machi
 }
 
 namespace {
-struct Verdicts {
+/// What specs were found to be, and contexts to find it out in: a fresh one costs as much as an emission.
+class Verdicts {
+public:
+  bool find(const Words &key, std::string &refusal) {
+    std::lock_guard lock(mutex);
+    auto found = known.find(key);
+    if (found == known.end()) return false;
+    return refusal = found->second, true;
+  }
+  void insert(Words key, const std::string &refusal) {
+    std::lock_guard lock(mutex);
+    if (known.size() > 4096) known.clear();
+    known.emplace(std::move(key), refusal);
+  }
+
+  struct Context {
+    std::unique_ptr<MLIRContext> context;
+    unsigned uses = 0;
+  };
+  Context take() {
+    std::lock_guard lock(mutex);
+    if (!idle.empty()) return idle.pop_back_val();
+    Context fresh{std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED)};
+    loadEmissionDialects(*fresh.context);
+    return fresh;
+  }
+  // Types and constants are never freed: a context is dropped some time.
+  void giveBack(Context context) {
+    std::lock_guard lock(mutex);
+    if (++context.uses < 256 && idle.size() < 4) idle.push_back(std::move(context));
+  }
+
+private:
   std::mutex mutex;
   std::map<Words, std::string> known;
+  SmallVector<Context, 4> idle;
 };
+
+/// Never destroyed: a graph may be compiled while the process ends.
+Verdicts &verdicts() {
+  static auto *shared = new Verdicts;
+  return *shared;
+}
 } // namespace
 
 std::string whyRefused(const KernelSpec &spec, const Machine &machine) {
-  static Verdicts verdicts;
   Words key = spec.key();
   key.push_back(machine.lanes * 2 + machine.hasF16c);
+  std::string refusal;
+  if (verdicts().find(key, refusal)) return refusal;
+  Verdicts::Context context = verdicts().take();
   {
-    std::lock_guard lock(verdicts.mutex);
-    auto found = verdicts.known.find(key);
-    if (found != verdicts.known.end()) return found->second;
+    OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(context.context.get()));
+    refusal = emitKernel(*module, spec, machine, "k").refusal;
   }
-  MLIRContext context(MLIRContext::Threading::DISABLED);
-  loadEmissionDialects(context);
-  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-  std::string refusal = emitKernel(*module, spec, machine, "k").refusal;
-  std::lock_guard lock(verdicts.mutex);
-  if (verdicts.known.size() > 4096) verdicts.known.clear();
-  return verdicts.known[key] = refusal;
+  verdicts().giveBack(std::move(context));
+  verdicts().insert(std::move(key), refusal);
+  return refusal;
 }
 
 } // namespace tinyfin::cpu

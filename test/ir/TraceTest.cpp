@@ -42,6 +42,27 @@ TEST(Trace, RefusesEveryTruncation) {
     EXPECT_FALSE(decodeTrace(context, std::span(words).first(size), {3})) << size;
 }
 
+TEST(Trace, KnownScalarsAreConstants) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.getDiagEngine().registerHandler([](mlir::Diagnostic &) { return mlir::success(); });
+  Words words, steps;
+  appendInput(words, {DType::F32, {Dim(8)}}, InputRole::Tensor);
+  appendInput(words, {DType::I64, {Dim(1)}}, InputRole::Known, {3});
+  AttrWriter(steps).list(std::vector<int64_t>{2}).list(std::vector<int64_t>{1});
+  appendOp(words, OpId::Slice, {0, 1}, steps);
+  auto module = decodeTrace(context, words, {2});
+  ASSERT_TRUE(module);
+  auto function = *module->getOps<mlir::func::FuncOp>().begin();
+  EXPECT_EQ(function.getNumArguments(), 2u);
+  EXPECT_TRUE(function.getArgument(1).use_empty());
+  auto slice = *function.getOps<SliceOp>().begin();
+  auto starts = slice.getStarts().getDefiningOp<ConstantOp>();
+  ASSERT_TRUE(starts);
+  EXPECT_EQ(*mlir::cast<mlir::DenseIntElementsAttr>(starts.getValue()).value_begin<int64_t>(), 3);
+  for (size_t size = 0; size < words.size(); ++size)
+    EXPECT_FALSE(decodeTrace(context, std::span(words).first(size), {2})) << size;
+}
+
 TEST(Dim, ParsesWhatItPrints) {
   for (const char *text : {"0", "17", "N", "4*batch_2"}) EXPECT_EQ(Dim::parse(text)->str(), text);
   for (const char *text : {"", "-1", "*N", "0*N", "4*", "a b", "1N"}) EXPECT_FALSE(Dim::parse(text)) << text;

@@ -80,3 +80,33 @@ func.func @scalars_need_no_reshape(%x: tensor<4x8xf32>, %s: tensor<f32>) -> (ten
   %2 = fin.broadcast %0 {shape = [4, 8]} : (tensor<1x1xf32>) -> tensor<4x8xf32>
   return %1, %2 : tensor<4x8xf32>, tensor<4x8xf32>
 }
+
+// The gradient of what was taken apart by slices is put together again, in any order.
+// CHECK-LABEL: @pads_side_by_side_become_a_concat
+// CHECK-NEXT: %[[C:.+]] = fin.concat %arg1, %arg0, %arg2 {axis = 1 : i64}
+// CHECK-NEXT: return %[[C]]
+func.func @pads_side_by_side_become_a_concat(%a: tensor<2x3xf32>, %b: tensor<2x1xf32>, %c: tensor<2x4xf32>) -> tensor<2x8xf32> {
+  %z = fin.constant dense<0.0> : tensor<f32>
+  %0 = fin.pad %a, %z {low = array<i64: 0, 1>, high = array<i64: 0, 4>} : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x8xf32>
+  %1 = fin.pad %b, %z {low = array<i64: 0, 0>, high = array<i64: 0, 7>} : (tensor<2x1xf32>, tensor<f32>) -> tensor<2x8xf32>
+  %2 = fin.pad %c, %z {low = array<i64: 0, 4>, high = array<i64: 0, 0>} : (tensor<2x4xf32>, tensor<f32>) -> tensor<2x8xf32>
+  %3 = fin.add %0, %1 : (tensor<2x8xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
+  %4 = fin.add %3, %2 : (tensor<2x8xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
+  return %4 : tensor<2x8xf32>
+}
+
+// They overlap, leave a gap, or are filled with something else.
+// CHECK-LABEL: @other_pads_stay
+// CHECK-NOT: fin.concat
+func.func @other_pads_stay(%a: tensor<5xf32>, %b: tensor<4xf32>, %c: tensor<3xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) {
+  %z = fin.constant dense<0.0> : tensor<f32>
+  %one = fin.constant dense<1.0> : tensor<f32>
+  %0 = fin.pad %a, %z {low = array<i64: 0>, high = array<i64: 3>} : (tensor<5xf32>, tensor<f32>) -> tensor<8xf32>
+  %1 = fin.pad %b, %z {low = array<i64: 4>, high = array<i64: 0>} : (tensor<4xf32>, tensor<f32>) -> tensor<8xf32>
+  %2 = fin.pad %c, %z {low = array<i64: 0>, high = array<i64: 5>} : (tensor<3xf32>, tensor<f32>) -> tensor<8xf32>
+  %3 = fin.pad %c, %one {low = array<i64: 5>, high = array<i64: 0>} : (tensor<3xf32>, tensor<f32>) -> tensor<8xf32>
+  %4 = fin.add %0, %1 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %5 = fin.add %2, %1 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %6 = fin.add %0, %3 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  return %4, %5, %6 : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+}

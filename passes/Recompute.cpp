@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which values of the forward half are kept for the backward half, and which are computed again there.
+//   1. the split: where most bytes of long-lived values are alive
+//   2. wanted: values from before the split that are read well behind it. A graph leads to each from what it can be
+//      computed from by elementwise ops and views; whatever else there is can only be kept
+//   3. the cheapest cut of that graph (bytes) is what is kept; equally cheap cuts: the one with least to compute again
+//   4. what is wanted and not kept is cloned in front of its first late reader, and read there
+//   5. clones, and late ops that read early values alone, are marked: fusion must not compute them early after all
+#include "llvm/ADT/SetVector.h"
+#include "passes/MinCut.h"
+#include "passes/Passes.h"
+#include "passes/Region.h"
+#include "passes/Storage.h"
+
+using namespace mlir;
+
+namespace tinyfin::fin {
+
+#define GEN_PASS_DEF_RECOMPUTEPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+constexpr unsigned kLong = 32; // ops between two reads of a value that is kept in the meantime
+
+class Recomputer {
+public:
+  explicit Recomputer(func::FuncOp function) : block(function.front()), storage(function) {
+    for (Operation &op : block) positions[&op] = ops.size(), ops.push_back(&op);
+  }
+
+  /// Bytes of long-lived values at the split.
+  int64_t findSplit() {
+    std::vector<int64_t> change(ops.size() + 1);
+    for (const StorageClass &held : storage.all()) {
+      if (held.place != Place::Arena || held.last - held.first < kLong) continue;
+      change[held.first] += bytesOf(held.root.getType());
+      change[held.last] -= bytesOf(held.root.getType());
+    }
+    int64_t live = 0, most = 0;
+    for (unsigned at = 0; at < ops.size(); ++at) {
+      live += change[at];
+      if (live >= most) most = live, split = at + 1; // the last such place: the backward half begins behind it
+    }
+    return most;
+  }
+
+  /// Returns the bytes that need not be kept.
+  int64_t run() {
+    collectWanted();
+    if (wanted.empty()) return 0;
+    for (Value value : wanted) addNode(value);
+    for (unsigned i = 0; i < nodes.size(); ++i)
+      if (isRecomputable(nodes[i]))
+        for (Value operand : nodes[i].getDefiningOp()->getOperands()) addNode(operand);
+    MinCut graph(nodes.size());
+    for (unsigned i = 0; i < nodes.size(); ++i) describe(graph, i);
+    kept = graph.cut();
+    return replace();
+  }
+
+  void markLate() {
+    llvm::DenseSet<Value> late;
+    Builder b(block.getParentOp()->getContext());
+    for (Operation &op : block) {
+      bool isEarly = positions.count(&op) && positions.lookup(&op) < split + kLong;
+      if (isEarly || op.getNumResults() == 0) continue;
+      bool readsLate = llvm::any_of(op.getOperands(), [&](Value operand) { return late.contains(operand); });
+      bool isBound = !op.hasTrait<Elementwise>() && !isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op);
+      if (!isBound && !readsLate && op.hasTrait<Elementwise>() && readsComputed(&op)) op.setAttr(kLateAttr, b.getUnitAttr());
+      // A marked op may be read by others that depend on nothing else late: they are marked in turn.
+      if (isBound || readsLate) late.insert(op.result_begin(), op.result_end());
+    }
+  }
+
+private:
+  static bool readsComputed(Operation *op) {
+    return llvm::any_of(op->getOperands(), [](Value operand) {
+      Operation *producer = operand.getDefiningOp();
+      return producer && !isCopiedIntoRegions(producer);
+    });
+  }
+
+  unsigned firstLateUse(Value value) const {
+    unsigned first = ops.size();
+    for (Operation *user : value.getUsers()) {
+      auto at = positions.find(user);
+      if (at != positions.end() && at->second >= split) first = std::min(first, at->second);
+    }
+    return first;
+  }
+  unsigned lastEarlyUse(Value value) const {
+    unsigned last = positions.lookup(value.getDefiningOp());
+    for (Operation *user : value.getUsers())
+      if (unsigned at = positions.lookup(user); at < split) last = std::max(last, at);
+    return last;
+  }
+
+  // Views are looked through: what is wanted is what ops read, and a view's clone costs nothing.
+  void collectWanted() {
+    std::vector<std::pair<unsigned, Value>> found;
+    for (unsigned at = 0; at < split; ++at)
+      for (Value result : ops[at]->getResults()) {
+        if (storage.of(result).place != Place::Arena) continue;
+        unsigned use = firstLateUse(result);
+        if (use < ops.size() && use - lastEarlyUse(result) >= kLong) found.push_back({use, result});
+      }
+    llvm::stable_sort(found, [](const auto &a, const auto &b) { return a.first < b.first; });
+    for (auto &[use, value] : found) wanted.push_back(value);
+  }
+
+  bool isRecomputable(Value value) const {
+    Operation *op = value.getDefiningOp();
+    if (!op || op->getNumResults() != 1 || mayFail(op)) return false;
+    return op->hasTrait<Elementwise>() || isCopiedIntoRegions(op) || isView(op);
+  }
+
+  void addNode(Value value) {
+    if (numbers.try_emplace(value, nodes.size()).second) nodes.push_back(value);
+  }
+
+  void describe(MinCut &graph, unsigned i) {
+    Value value = nodes[i];
+    const StorageClass &held = storage.of(value);
+    bool isFree = held.place != Place::Arena || positions.lookup(held.root.getDefiningOp()) >= split;
+    graph.setCost(i, isFree ? 0 : isView(value.getDefiningOp()) ? MinCut::kInfinite : bytesOf(value.getType()));
+    if (isRecomputable(value))
+      for (Value operand : value.getDefiningOp()->getOperands()) graph.addPath(numbers.lookup(operand), i);
+    else graph.addSource(i);
+    if (llvm::is_contained(wantedSet(), value)) graph.addSink(i);
+  }
+  const llvm::DenseSet<Value> &wantedSet() {
+    if (wantedValues.empty()) wantedValues.insert(wanted.begin(), wanted.end());
+    return wantedValues;
+  }
+
+  int64_t replace() {
+    int64_t saved = 0;
+    for (Value value : wanted) {
+      if (kept[numbers.lookup(value)] || !isRecomputable(value)) continue;
+      Operation *reader = ops[firstLateUse(value)];
+      SmallVector<OpOperand *> late;
+      for (OpOperand &use : value.getUses()) {
+        auto at = positions.find(use.getOwner());
+        if (at == positions.end() || at->second >= split) late.push_back(&use);
+      }
+      OpBuilder builder(reader);
+      Value clone = compute(value, builder);
+      for (OpOperand *use : late)
+        if (use->getOwner() != clone.getDefiningOp()) use->set(clone);
+      saved += isView(value.getDefiningOp()) ? 0 : bytesOf(value.getType());
+    }
+    return saved;
+  }
+
+  /// A value behind the split: itself if it is there anyway, else a clone. Wanted values come in the order of their first
+  /// readers, so that what was cloned before stands before.
+  Value compute(Value value, OpBuilder &builder) {
+    auto number = numbers.find(value);
+    bool isThere = number == numbers.end() || kept[number->second] || !isRecomputable(value) || isa<ConstantOp>(value.getDefiningOp());
+    if (isThere) return value;
+    if (Value known = clones.lookup(value)) return known;
+    Operation *op = value.getDefiningOp();
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands()) operands.push_back(compute(operand, builder));
+    Operation *clone = builder.clone(*op);
+    clone->setOperands(operands);
+    if (op->hasTrait<Elementwise>()) clone->setAttr(kLateAttr, builder.getUnitAttr());
+    return clones[value] = clone->getResult(0);
+  }
+
+  Block &block;
+  Storage storage;
+  std::vector<Operation *> ops;
+  llvm::DenseMap<Operation *, unsigned> positions;
+  unsigned split = 0;
+  SmallVector<Value> wanted; // by their first late readers
+  llvm::DenseSet<Value> wantedValues;
+  std::vector<Value> nodes;
+  llvm::DenseMap<Value, unsigned> numbers;
+  std::vector<bool> kept;
+  llvm::DenseMap<Value, Value> clones;
+};
+
+struct Recompute : impl::RecomputePassBase<Recompute> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    if (!isStaticFunction(function)) return;
+    Recomputer recomputer(function);
+    if (recomputer.findSplit() <= budgetBytes) return;
+    int64_t bytes = recomputer.run();
+    if (bytes) recomputer.markLate();
+    savedBytes += bytes;
+  }
+};
+
+} // namespace
+} // namespace tinyfin::fin

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// RUN: tinyfin-opt %s --fin-recompute | FileCheck %s
+// RUN: tinyfin-opt %s --fin-recompute="budget-bytes=1000000" | FileCheck %s --check-prefix=BUDGET
+// RUN: tinyfin-opt %s --fin-recompute --fin-fuse-regions | FileCheck %s --check-prefix=FUSED
+
+// The activation waits for the last product: it is made again of what went into it, which waits too.
+// CHECK-LABEL: @activations_are_computed_again
+// CHECK: %[[H:.+]] = fin.matmul %arg0, %arg1
+// CHECK: fin.exp %[[H]]
+// CHECK: %[[AGAIN:.+]] = fin.exp %[[H]] {fin.late}
+// CHECK-NEXT: fin.matmul %[[AGAIN]]
+// CHECK: fin.mul %{{.*}}, %[[H]]
+// BUDGET-LABEL: @activations_are_computed_again
+// BUDGET-COUNT-1: fin.exp
+// BUDGET-NOT: fin.exp
+// The two are kernels of their own: one before the waiting, one behind it.
+// FUSED-LABEL: @activations_are_computed_again
+// FUSED: fin.fusion
+// FUSED: fin.exp
+// FUSED: fin.tanh
+// FUSED: fin.fusion
+// FUSED: fin.exp
+func.func @activations_are_computed_again(%x: tensor<64x64xf32>, %w: tensor<64x64xf32>) -> (tensor<64x64xf32>, tensor<64x64xf32>) {
+  %h = fin.matmul %x, %w {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  %g = fin.exp %h : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %00 = fin.matmul %g, %w {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  %01 = fin.tanh %00 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %02 = fin.tanh %01 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %03 = fin.tanh %02 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %04 = fin.tanh %03 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %05 = fin.tanh %04 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %06 = fin.tanh %05 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %07 = fin.tanh %06 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %08 = fin.tanh %07 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %09 = fin.tanh %08 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %10 = fin.tanh %09 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %11 = fin.tanh %10 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %12 = fin.tanh %11 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %13 = fin.tanh %12 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %14 = fin.tanh %13 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %15 = fin.tanh %14 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %16 = fin.tanh %15 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %17 = fin.tanh %16 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %18 = fin.tanh %17 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %19 = fin.tanh %18 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %20 = fin.tanh %19 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %21 = fin.tanh %20 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %22 = fin.tanh %21 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %23 = fin.tanh %22 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %24 = fin.tanh %23 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %25 = fin.tanh %24 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %26 = fin.tanh %25 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %27 = fin.tanh %26 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %28 = fin.tanh %27 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %29 = fin.tanh %28 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %30 = fin.tanh %29 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %31 = fin.tanh %30 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %32 = fin.tanh %31 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %33 = fin.tanh %32 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %34 = fin.tanh %33 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %35 = fin.tanh %34 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %36 = fin.tanh %35 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %37 = fin.tanh %36 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %38 = fin.tanh %37 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %39 = fin.tanh %38 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %40 = fin.tanh %39 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %dw = fin.matmul %g, %40 {transpose_lhs = true, transpose_rhs = false} : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  %dh = fin.mul %40, %h : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  return %dw, %dh : tensor<64x64xf32>, tensor<64x64xf32>
+}
+
+// A product is kept: only elementwise ops are done twice.
+// BUDGET-LABEL: @products_are_kept
+// CHECK-LABEL: @products_are_kept
+// CHECK-COUNT-2: fin.matmul
+// CHECK-NOT: fin.matmul
+func.func @products_are_kept(%x: tensor<64x64xf32>, %w: tensor<64x64xf32>) -> tensor<64x64xf32> {
+  %00 = fin.matmul %x, %w {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  %01 = fin.tanh %00 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %02 = fin.tanh %01 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %03 = fin.tanh %02 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %04 = fin.tanh %03 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %05 = fin.tanh %04 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %06 = fin.tanh %05 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %07 = fin.tanh %06 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %08 = fin.tanh %07 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %09 = fin.tanh %08 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %10 = fin.tanh %09 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %11 = fin.tanh %10 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %12 = fin.tanh %11 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %13 = fin.tanh %12 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %14 = fin.tanh %13 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %15 = fin.tanh %14 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %16 = fin.tanh %15 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %17 = fin.tanh %16 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %18 = fin.tanh %17 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %19 = fin.tanh %18 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %20 = fin.tanh %19 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %21 = fin.tanh %20 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %22 = fin.tanh %21 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %23 = fin.tanh %22 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %24 = fin.tanh %23 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %25 = fin.tanh %24 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %26 = fin.tanh %25 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %27 = fin.tanh %26 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %28 = fin.tanh %27 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %29 = fin.tanh %28 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %30 = fin.tanh %29 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %31 = fin.tanh %30 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %32 = fin.tanh %31 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %33 = fin.tanh %32 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %34 = fin.tanh %33 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %35 = fin.tanh %34 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %36 = fin.tanh %35 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %37 = fin.tanh %36 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %38 = fin.tanh %37 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %39 = fin.tanh %38 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %40 = fin.tanh %39 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %y = fin.matmul %00, %40 {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  return %y : tensor<64x64xf32>
+}
+
+// Nothing is saved where the operand would have to wait instead.
+// CHECK-LABEL: @the_nearest_value_is_kept
+// CHECK-COUNT-1: fin.exp
+// CHECK-NOT: fin.exp
+func.func @the_nearest_value_is_kept(%x: tensor<64x64xf32>, %w: tensor<64x64xf32>) -> tensor<64x64xf32> {
+  %h = fin.matmul %x, %w {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  %00 = fin.exp %h : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %01 = fin.tanh %00 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %02 = fin.tanh %01 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %03 = fin.tanh %02 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %04 = fin.tanh %03 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %05 = fin.tanh %04 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %06 = fin.tanh %05 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %07 = fin.tanh %06 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %08 = fin.tanh %07 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %09 = fin.tanh %08 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %10 = fin.tanh %09 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %11 = fin.tanh %10 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %12 = fin.tanh %11 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %13 = fin.tanh %12 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %14 = fin.tanh %13 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %15 = fin.tanh %14 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %16 = fin.tanh %15 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %17 = fin.tanh %16 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %18 = fin.tanh %17 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %19 = fin.tanh %18 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %20 = fin.tanh %19 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %21 = fin.tanh %20 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %22 = fin.tanh %21 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %23 = fin.tanh %22 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %24 = fin.tanh %23 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %25 = fin.tanh %24 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %26 = fin.tanh %25 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %27 = fin.tanh %26 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %28 = fin.tanh %27 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %29 = fin.tanh %28 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %30 = fin.tanh %29 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %31 = fin.tanh %30 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %32 = fin.tanh %31 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %33 = fin.tanh %32 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %34 = fin.tanh %33 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %35 = fin.tanh %34 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %36 = fin.tanh %35 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %37 = fin.tanh %36 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %38 = fin.tanh %37 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %39 = fin.tanh %38 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %40 = fin.tanh %39 : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %y = fin.matmul %00, %40 {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  return %y : tensor<64x64xf32>
+}
