@@ -30,6 +30,8 @@ public:
   virtual bool wantsFusion() const = 0;
   /// Mnemonics of the composites that it runs better whole than taken apart.
   virtual llvm::ArrayRef<const char *> wholeComposites(const CompileOptions &options) const { return {}; }
+  /// Whether its convolutions are faster at images with channels last; graphs are turned then.
+  virtual bool wantsChannelsLast() const { return false; }
   /// Attaches the claim function, EvalInterface and whatever else the backend adds to the dialect.
   virtual void extendDialects(mlir::DialectRegistry &registry) {}
   /// Makes the backend's passes known to tinyfin-opt.

@@ -47,6 +47,7 @@ Status runPasses(ModuleOp module, Backend &backend, const CompileOptions &option
   fin::PipelineSettings settings = settingsNow();
   for (const char *composite : backend.wholeComposites(options))
     if (!config::isDisabled(std::string("whole-") + composite)) settings.keep.push_back(composite);
+  settings.channelsLast = options.libraries && backend.wantsChannelsLast();
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
   pm.enableVerifier(!settings.dumpFolder.empty()); // each phase checks its own contract
   fin::instrument(pm, settings);

@@ -149,6 +149,10 @@ static LogicalResult appendAttr(AttrKind kind, Attribute attr, AttrWriter writer
 LogicalResult wordsOf(OpId op, DictionaryAttr attributes, Words &words) {
   for (const AttrInfo &info : infoOf(op).attrs) {
     Attribute attr = attributes ? attributes.get(info.name) : Attribute();
+    if (!attr && info.isOptional) {
+      AttrWriter(words).flag(false);
+      continue;
+    }
     if (!attr || failed(appendAttr(info.kind, attr, AttrWriter(words), words))) return failure();
   }
   return success();

@@ -33,6 +33,9 @@ def Fin_RandomState : 1DTensorOf<[I64]>;  // (seed, first counter)
 // A shape as an attribute: integers, and "N" or "4*N" where a dim is symbolic.
 def Fin_ShapeAttr : TypedArrayAttrBase<AnyAttrOf<[I64Attr, StrAttr]>, "array of extents">;
 
+// Whether image batches are [N,H,W,C] instead of [N,C,H,W]. Users record false; the pass channels-last says true.
+def Fin_LayoutAttr : DefaultValuedAttr<BoolAttr, "false">;
+
 // A recorded op: what a user's line becomes. The generator (ir/generate.py) reads these fields and
 // derives the op table, the typed builders, the Python bindings, the stubs and the reference page.
 class Fin_Op<string mnemonic, list<Trait> traits = []>

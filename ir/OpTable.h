@@ -20,6 +20,7 @@ enum class AttrKind : uint8_t { Integer, Flag, Real, DType, List, Shape, Text };
 struct AttrInfo {
   const char *name;
   AttrKind kind;
+  bool isOptional; // a flag that is false where it is not given
 };
 
 /// What an operand may hold.

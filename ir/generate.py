@@ -9,6 +9,7 @@ import re
 import sys
 
 ATTR_KINDS = {  # ODS constraint -> (AttrKind, C++ parameter, how it is written, Python type)
+    "Fin_LayoutAttr": ("Flag", "bool", "flag", "bool"),
     "I64Attr": ("Integer", "int64_t", "integer", "int"),
     "BoolAttr": ("Flag", "bool", "flag", "bool"),
     "F64Attr": ("Real", "double", "real", "float"),
@@ -17,6 +18,8 @@ ATTR_KINDS = {  # ODS constraint -> (AttrKind, C++ parameter, how it is written,
     "Fin_ShapeAttr": ("Shape", "llvm::ArrayRef<Dim>", "list", "Sequence[int]"),
     "StrAttr": ("Text", "llvm::StringRef", "text", "str"),
 }
+
+OPTIONAL_ATTRS = {"Fin_LayoutAttr"}  # flags that are false where they are not given; last in their ops
 
 DTYPE_SETS = {  # ODS operand constraint -> DTypeSet: the shape rules' check is the .td's
     "Fin_Tensor": "Any", "Fin_NumberTensor": "Number", "Fin_FloatTensor": "Float", "Fin_BoolTensor": "Bool",
@@ -40,11 +43,13 @@ class RecordedOp:
         self.saved_operands = sum(1 << i for i in record["savedOperands"])
         self.saved_results = sum(1 << i for i in record["savedResults"])
         self.results = [name for _, name in record["results"]["args"]]
-        self.operands, self.dtype_sets, self.attrs, self.variadic = [], [], [], False
+        self.operands, self.dtype_sets, self.attrs, self.variadic, self.optional_attrs = [], [], [], False, set()
         for constraint, name in record["arguments"]["args"]:
             kind = constraint["def"]
             if kind in ATTR_KINDS:
                 self.attrs.append((name, *ATTR_KINDS[kind]))
+                if kind in OPTIONAL_ATTRS:
+                    self.optional_attrs.add(name)
                 continue
             if "Attr" in records[kind]["!superclasses"]:
                 sys.exit(f"{record['!name']}: attribute kind {kind} is unknown, wanted one of {', '.join(ATTR_KINDS)}")
@@ -94,7 +99,7 @@ def op_table(ops):
         if op.results:
             out.append(f"static const char *const results{op.id}[] = {{{', '.join(map(quoted, op.results))}}};")
         if op.attrs:
-            attrs = ", ".join(f"{{{quoted(a[0])}, AttrKind::{a[1]}}}" for a in op.attrs)
+            attrs = ", ".join(f"{{{quoted(a[0])}, AttrKind::{a[1]}, {str(a[0] in op.optional_attrs).lower()}}}" for a in op.attrs)
             out.append(f"static const AttrInfo attrs{op.id}[] = {{{attrs}}};")
     out.append("static const OpInfo opTable[] = {")
     for op in ops:
@@ -113,7 +118,7 @@ def op_emitters(ops):
     out = []
     for op in ops:
         params = ["llvm::ArrayRef<Value> xs"] if op.variadic else [f"const Value &{name}" for name in op.operands]
-        params += [f"{cpp} {name}" for name, _, cpp, _, _ in op.attrs]
+        params += [f"{cpp} {name}" + (" = false" if name in op.optional_attrs else "") for name, _, cpp, _, _ in op.attrs]
         body = ["    Words words;"] if op.attrs else []
         for name, kind, _, write, _ in op.attrs:
             if kind == "Shape":

@@ -91,6 +91,19 @@ def RecomputePass : Fin_Pass<"recompute"> {
   let statistics = [Statistic<"savedBytes", "saved-bytes", "bytes of values that are not kept">];
 }
 
+def ChannelsLastPass : Fin_Pass<"channels-last"> {
+  let summary = "turn chains of convolutions, pools and what lies between them to images with channels last";
+  let description = [{
+    Convolutions and pools with enough channels are replaced by their channels-last forms; elementwise ops, reductions
+    and repetitions that read such values follow, so that images are transposed only where a chain begins or ends.
+    Before: `%y = fin.conv2d %x, %w; %z = fin.relu %y`.
+    After: `%t = fin.transpose %x {permutation = [0, 2, 3, 1]}; %y = fin.conv2d %t, %w {channels_last}; %z = fin.relu %y`,
+    and a transpose back for those who read %z otherwise.
+    Needs: static shapes. What is computed stays the same to the last bit but for the order of sums.
+  }];
+  let options = [Option<"minChannels", "min-channels", "int64_t", "16", "fewest channels of a convolution that is turned">];
+}
+
 def FuseRegionsPass : Fin_Pass<"fuse-regions"> {
   let summary = "wrap groups of ops that become one kernel in fin.fusion";
   let description = [{

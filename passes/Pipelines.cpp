@@ -86,6 +86,8 @@ void buildFuse(OpPassManager &pm, const PipelineSettings &settings) {
   RecomputePassOptions recompute;
   recompute.budgetBytes = settings.keepBytes;
   Phase phase(pm, settings);
+  // First of all: transposes that it leaves are fused like other ops.
+  if (settings.channelsLast) phase.add(createChannelsLastPass()).add(createCSEPass());
   // Before fusion, so that what is computed again becomes part of the kernel that reads it.
   phase.add(createRecomputePass(recompute)).add(createFuseRegionsPass(regions)).addRequired(createCheck("fuse", settings));
 }

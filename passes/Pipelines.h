@@ -18,6 +18,7 @@ struct PipelineSettings {
   std::vector<std::string> dims = {};     // "N=8": sizes of symbolic dims
   bool symbolic = false;                  // dims may stay symbolic to the end
   bool contractions = true;               // products may take what finishes them into one region
+  bool channelsLast = false;              // the backend is faster at images with channels last
 };
 
 /// Canonical, folded, without common subexpressions, dead code and composites but those to keep.

@@ -99,7 +99,7 @@ def ops_stub(ops):
         if op.mnemonic in ("print", "assert"):  # not Python names; reached with getattr
             continue
         operands = ["xs: Sequence[Tensor]"] if op.variadic else [f"{name}: Tensor | float | int | bool" for name in op.operands]
-        attrs = [f"{name}: {python}" for name, _, _, _, python in op.attrs]
+        attrs = [f"{name}: {python}" + (" = False" if name in op.optional_attrs else "") for name, _, _, _, python in op.attrs]
         if op.random:
             operands, attrs = operands[:-1], attrs[:-1]
         result = "None" if not op.results else "Tensor" if len(op.results) == 1 else f"tuple[{', '.join(['Tensor'] * len(op.results))}]"

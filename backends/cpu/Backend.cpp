@@ -44,6 +44,7 @@ public:
     static constexpr const char *whole[] = {"attention", "attention_grad", "packed_attention", "packed_attention_grad"};
     return options.libraries ? llvm::ArrayRef<const char *>(whole) : llvm::ArrayRef<const char *>();
   }
+  bool wantsChannelsLast() const override { return true; }
   void registerPasses() override { cpu::registerCpuPasses(); }
   void extendDialects(DialectRegistry &registry) override {
     registry.addExtension(+[](MLIRContext *, fin::FinDialect *dialect) { dialect->addInterfaces<CpuClaim>(); });

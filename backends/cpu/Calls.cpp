@@ -29,6 +29,13 @@ struct MaxPoolGradCall {
   }
 };
 
+struct PoolCall {
+  PoolPlan plan;
+  static Status run(void *closure, void *const *args, ThreadPool &pool) {
+    return static_cast<PoolCall *>(closure)->plan.execute(args[0], args[1], pool);
+  }
+};
+
 struct AvgPoolGradCall {
   PoolGradPlan plan;
   static Status run(void *closure, void *const *args, ThreadPool &pool) {
@@ -76,8 +83,16 @@ ArrayRef<int64_t> dimsOf(Value value) { return typeOf(value).getShape(); }
 
 } // namespace
 
+/// A pool that code generation has no loops for.
+static bool isPoolOfRows(Operation *op) {
+  if (auto pool = dyn_cast<fin::MaxPool2dOp>(op)) return pool.getChannelsLast();
+  auto pool = dyn_cast<fin::AvgPool2dOp>(op);
+  return pool && pool.getChannelsLast();
+}
+
 bool isPlanned(Operation *op) {
   if (isAttention(op)) return true;
+  if (isPoolOfRows(op)) return true;
   return isa<fin::AssertOp, fin::MaxPool2dGradOp, fin::AvgPool2dGradOp, fin::ArgmaxOp, fin::SliceUpdateOp, fin::ScatterAddOp>(op);
 }
 
@@ -88,6 +103,8 @@ CallStep plannedStep(Operation *op) {
   Value first = op->getOperand(0), second = op->getNumOperands() > 1 ? op->getOperand(1) : first;
   DType dtype = dtypeOf(first);
   if (auto check = dyn_cast<fin::AssertOp>(op)) return stepOf(AssertCall{typeOf(first).getNumElements(), check.getMessage().str()});
+  if (isPoolOfRows(op))
+    return stepOf(PoolCall{PoolPlan(dtype, PoolWindows(dimsOf(first), dimsOf(op->getResult(0)), attrs), isa<fin::MaxPool2dOp>(op))});
   if (isa<fin::MaxPool2dGradOp>(op)) return stepOf(MaxPoolGradCall{PoolGradPlan::max(dtype, dimsOf(first), dimsOf(second), attrs)});
   if (isa<fin::AvgPool2dGradOp>(op))
     return stepOf(AvgPoolGradCall{PoolGradPlan::avg(dtype, dimsOf(first), dimsOf(op->getResult(0)), attrs)});

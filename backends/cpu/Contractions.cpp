@@ -28,7 +28,6 @@ Status runConv(void *closure, void *const *args, ThreadPool &pool) {
   return static_cast<const ConvPlan *>(closure)->execute(args[0], args[1], args[2], pool);
 }
 
-std::array<int64_t, 2> pairOf(ArrayRef<int64_t> list) { return {list[0], list[1]}; }
 ArrayRef<int64_t> dimsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
 DType dtypeOf(Value value) { return *fin::dtypeOf(cast<RankedTensorType>(value.getType()).getElementType()); }
 
@@ -56,29 +55,15 @@ StatusOr<CallStep> matmulStep(fin::MatmulOp op, Frozen &frozen) {
   return step;
 }
 
-StatusOr<CallStep> convStep(const ConvSpec &spec) {
-  auto plan = ConvPlan::cached(spec);
+StatusOr<CallStep> convStep(ConvKind kind, Operation *op) {
+  Words words = fin::wordsOf(op);
+  ArrayRef<int64_t> first = dimsOf(op->getOperand(0)), second = dimsOf(op->getOperand(1));
+  auto plan = ConvPlan::cached(ConvSpec::from(kind, dtypeOf(op->getOperand(0)), first, second, AttrReader(words)));
   if (!plan.isOk()) return plan.status();
   CallStep step;
   step.function = runConv;
   step.closure = std::const_pointer_cast<ConvPlan>(plan.value());
   return step;
-}
-
-StatusOr<CallStep> convForward(fin::Conv2dOp op) {
-  ArrayRef<int64_t> x = dimsOf(op.getX()), w = dimsOf(op.getWeight());
-  return convStep({ConvKind::Forward, dtypeOf(op.getX()), x[0], x[1], w[0], {x[2], x[3]}, {w[2], w[3]},
-                   pairOf(op.getStrides()), pairOf(op.getPadding()), {}});
-}
-StatusOr<CallStep> convInputGrad(fin::Conv2dInputGradOp op) {
-  ArrayRef<int64_t> dy = dimsOf(op.getDy()), w = dimsOf(op.getWeight());
-  return convStep({ConvKind::InputGrad, dtypeOf(op.getDy()), dy[0], w[1], w[0], pairOf(op.getInputSize()), {w[2], w[3]},
-                   pairOf(op.getStrides()), pairOf(op.getPadding()), {}});
-}
-StatusOr<CallStep> convWeightGrad(fin::Conv2dWeightGradOp op) {
-  ArrayRef<int64_t> x = dimsOf(op.getX()), dy = dimsOf(op.getDy());
-  return convStep({ConvKind::WeightGrad, dtypeOf(op.getX()), x[0], x[1], dy[1], {x[2], x[3]}, pairOf(op.getKernelSize()),
-                   pairOf(op.getStrides()), pairOf(op.getPadding()), {}});
 }
 
 bool prefersGeneratedMatmul(fin::MatmulOp op) {
@@ -92,6 +77,7 @@ bool prefersGeneratedMatmul(fin::MatmulOp op) {
 }
 
 bool prefersGeneratedConv(fin::Conv2dOp op) {
+  if (op.getChannelsLast()) return false;
   ArrayRef<int64_t> x = dimsOf(op.getX()), y = dimsOf(op.getResult());
   int64_t inChannels = x[1], outChannels = y[1], width = y[3];
   // With few channels there are no products large enough for a library's blocks.
@@ -131,9 +117,8 @@ bool isContraction(Operation *op) {
 
 StatusOr<CallStep> contractionStep(Operation *op, Frozen &frozen) {
   if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return matmulStep(matmul, frozen);
-  if (auto conv = dyn_cast<fin::Conv2dOp>(op)) return convForward(conv);
-  if (auto grad = dyn_cast<fin::Conv2dInputGradOp>(op)) return convInputGrad(grad);
-  return convWeightGrad(cast<fin::Conv2dWeightGradOp>(op));
+  if (isa<fin::Conv2dOp>(op)) return convStep(ConvKind::Forward, op);
+  return convStep(isa<fin::Conv2dInputGradOp>(op) ? ConvKind::InputGrad : ConvKind::WeightGrad, op);
 }
 
 } // namespace tinyfin::cpu

@@ -42,10 +42,12 @@ protected:
     window.outHeight = y[2].constant(), window.outWidth = y[3].constant();
     return true;
   }
-  void readSlide(AttrReader &attrs) {
+  bool readSlide(AttrReader &attrs) {
     auto strides = attrs.list(), padding = attrs.list();
+    if (attrs.flag()) return code.refuse("images with channels last"), false;
     window.strideY = strides[0], window.strideX = strides[1];
     window.padY = padding[0], window.padX = padding[1];
+    return true;
   }
   Value most(Value a, Value b) { return code.b.createOrFold<MaxSIOp>(code.loc, a, b); }
 
@@ -78,9 +80,8 @@ public:
   using WindowEmitter::WindowEmitter;
 
   void emit() {
-    if (!readShapes()) return;
     AttrReader attrs(args.op.attrs);
-    readSlide(attrs);
+    if (!readSlide(attrs) || !readShapes()) return;
     ArrayRef<Dim> weight = args.dimsOf(1);
     if (llvm::any_of(weight, [](Dim dim) { return !dim.isConstant(); })) return code.refuse("a convolution with symbolic weights");
     outChannels = weight[0].constant();
@@ -163,11 +164,10 @@ public:
   using WindowEmitter::WindowEmitter;
 
   void emit() {
-    if (!readShapes()) return;
     AttrReader attrs(args.op.attrs);
     auto kernel = attrs.list();
     window.kernelHeight = kernel[0], window.kernelWidth = kernel[1];
-    readSlide(attrs);
+    if (!readSlide(attrs) || !readShapes()) return;
     int64_t vectors = (window.outWidth + code.lanes - 1) / code.lanes;
     args.launch.outer = {args.dimsOf(0)[0], Dim(window.channels), Dim(window.outHeight)};
     args.launch.last = Dim(window.outWidth);

@@ -96,15 +96,16 @@ void Lowering::planSplit(Operation *op, SplitReduction split, ArrayRef<ArgRef> i
   std::vector<ArgRef> first, second;
   for (uint32_t input : split.pieceInputs) first.push_back(inputs[input]);
   size_t used = 0;
-  for (unsigned i = 0; i < split.pieces.outputs.size(); ++i) {
+  for (unsigned i = 0; i < split.pieces.outputs.size() - split.fullOutputs.size(); ++i) {
     size_t bytes = llvm::alignTo(bytesOf(split.combination.values[i]), fin::kArenaAlignment);
     ArgRef partial = eager.scratch(used, bytes);
     used += bytes;
     first.push_back(partial);
     second.push_back(partial);
   }
+  for (unsigned output : split.fullOutputs) first.push_back(outputs[output]);
   for (uint32_t input : split.otherInputs) second.push_back(inputs[input]);
-  second.insert(second.end(), outputs.begin(), outputs.end());
+  for (unsigned output : split.keptOutputs) second.push_back(outputs[output]);
   addKernelOf(op, std::move(split.pieces), std::move(first));
   addKernelOf(op, std::move(split.combination), std::move(second));
 }

@@ -279,6 +279,7 @@ void ReductionEmitter::storeKept() {
 
 void ReductionEmitter::storePartials() {
   for (auto [number, output] : llvm::enumerate(spec.outputs)) {
+    if (!isKept(number)) continue; // written by the loop
     auto item = llvm::find_if(items[0], [&](const Item &entry) { return entry.op->result == output; });
     if (item == items[0].end()) return code.refuse("a partial result that is not a reduction");
     DType dtype = spec.values[output].dtype;

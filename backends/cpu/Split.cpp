@@ -27,14 +27,19 @@ int64_t piecesOf(const Domain &domain) {
   return std::min({kMaxPieces / std::max<int64_t>(1, indices), total / kPieceElements, firstReduced});
 }
 
-bool isKeptOnly(const KernelSpec &spec, const Domain &domain) {
-  Dim kept = product(domain.keptLoops());
-  return llvm::all_of(spec.outputs, [&](uint32_t output) { return product(spec.values[output].dims) == kept; });
+bool isKept(const KernelSpec &spec, const Domain &domain, uint32_t output) {
+  return product(spec.values[output].dims) == product(domain.keptLoops());
+}
+/// Whether pieces can write the full results: none depends on a reduction.
+bool canWriteFull(const KernelSpec &spec, const Domain &domain) {
+  return llvm::all_of(spec.outputs, [&](uint32_t output) { return isKept(spec, domain, output) || domain.levels[output] == 0; });
 }
 
 class Combiner {
 public:
   Combiner(const KernelSpec &spec, const Domain &domain, int64_t pieces) : spec(spec), pieces(pieces) {
+    for (auto [number, output] : llvm::enumerate(spec.outputs))
+      (isKept(spec, domain, output) ? split.keptOutputs : split.fullOutputs).push_back(number);
     for (auto [axis, dim] : llvm::enumerate(domain.shape))
       if (!dim.is(1) && !llvm::is_contained(domain.axes, static_cast<int64_t>(axis))) kept.push_back(dim);
     for (int64_t axis : domain.axes) reduced *= domain.shape[axis].constant();
@@ -46,12 +51,14 @@ public:
     reductions.outputs.clear();
     for (const KernelOp &op : spec.ops)
       if (!op.isConstant() && isReduction(op.id)) reductions.outputs.push_back(op.result);
+    SmallVector<uint32_t> sums(reductions.outputs.begin(), reductions.outputs.end());
+    for (unsigned number : split.fullOutputs) reductions.outputs.push_back(spec.outputs[number]);
     SmallVector<unsigned> all(reductions.outputs.size());
     std::iota(all.begin(), all.end(), 0u);
     split.pieces = extract(reductions, all, split.pieceInputs);
     split.pieces.partials = pieces;
-    markNeeded(reductions.outputs);
-    for (uint32_t value : reductions.outputs) addPartial(value);
+    markNeeded(sums);
+    for (uint32_t value : sums) addPartial(value);
     for (uint32_t input = 0; input < spec.numInputs; ++input) {
       if (!needed[input]) continue;
       number[input] = define(spec.values[input]);
@@ -59,7 +66,7 @@ public:
     }
     split.combination.numInputs = split.combination.values.size();
     for (const KernelOp &op : spec.ops) add(op);
-    for (uint32_t output : spec.outputs) split.combination.outputs.push_back(number[output]);
+    for (unsigned output : split.keptOutputs) split.combination.outputs.push_back(number[spec.outputs[output]]);
     return std::move(split);
   }
 
@@ -67,7 +74,7 @@ private:
   /// What the outputs need, short of what the reductions need.
   void markNeeded(ArrayRef<uint32_t> reductions) {
     needed.assign(spec.values.size(), false);
-    for (uint32_t output : spec.outputs) needed[output] = true;
+    for (unsigned output : split.keptOutputs) needed[spec.outputs[output]] = true;
     for (const KernelOp &op : llvm::reverse(spec.ops))
       if (needed[op.result] && !llvm::is_contained(reductions, op.result))
         for (uint32_t operand : op.operands) needed[operand] = true;
@@ -138,7 +145,7 @@ private:
 std::optional<SplitReduction> splitReduction(const KernelSpec &spec) {
   if (!isStatic(spec) || spec.partials) return std::nullopt;
   StatusOr<Domain> domain = planDomain(spec);
-  if (!domain.isOk() || domain->numLevels != 1 || !isKeptOnly(spec, domain.value())) return std::nullopt;
+  if (!domain.isOk() || domain->numLevels != 1 || !canWriteFull(spec, domain.value())) return std::nullopt;
   int64_t pieces = piecesOf(domain.value());
   if (pieces < 2) return std::nullopt;
   return Combiner(spec, domain.value(), pieces).build();

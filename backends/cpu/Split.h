@@ -7,10 +7,11 @@
 namespace tinyfin::cpu {
 
 struct SplitReduction {
-  KernelSpec pieces;                     // inputs of the whole spec -> partial results
+  KernelSpec pieces;                     // inputs of the whole spec -> partial results, then its full results
   SmallVector<uint32_t, 4> pieceInputs;  // numbers of the whole spec's inputs
-  KernelSpec combination;                // partial results, then inputs of the whole -> its outputs
+  KernelSpec combination;                // partial results, then inputs of the whole -> its other results
   SmallVector<uint32_t, 4> otherInputs;
+  SmallVector<unsigned, 4> fullOutputs, keptOutputs; // numbers of the whole spec's outputs
 };
 
 /// Nothing where one kernel does as well.

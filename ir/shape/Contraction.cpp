@@ -32,6 +32,16 @@ bool broadcastLeading(llvm::ArrayRef<Dim> lhs, llvm::ArrayRef<Dim> rhs, Dims &di
 struct Windows {
   std::span<const int64_t> kernel, strides, padding;
 };
+
+/// Where an image batch has its axes.
+struct ImageAxes {
+  size_t channels, plane; // the plane's first axis: its height
+  explicit ImageAxes(bool channelsLast) : channels(channelsLast ? 3 : 1), plane(channelsLast ? 1 : 2) {}
+  Dims dims(Dim images, Dim channelCount, llvm::ArrayRef<Dim> size) const {
+    if (plane == 1) return {images, size[0], size[1], channelCount};
+    return {images, channelCount, size[0], size[1]};
+  }
+};
 constexpr int64_t kMaxWindow = int64_t(1) << 31; // keeps extent + 2 * padding in range
 
 LogicalResult expectWindows(ShapeQuery &q, const Windows &w) {
@@ -52,10 +62,11 @@ LogicalResult expectPoolPadding(ShapeQuery &q, const Windows &w) {
   return success();
 }
 
+/// Operand of rank 4 whose two dims from `firstAxis` on are constant.
 LogicalResult expectConstant(ShapeQuery &q, size_t operand, size_t firstAxis) {
   const TensorSpec &spec = q.operands[operand];
   if (failed(expectRank(q, operand, 4))) return failure();
-  for (Dim dim : llvm::ArrayRef<Dim>(spec.dims).drop_front(firstAxis))
+  for (Dim dim : llvm::ArrayRef<Dim>(spec.dims).slice(firstAxis, 2))
     if (!dim.isConstant())
       return q.fail(Twine(operandName(q, operand)) + " is " + spec.str() + ", wanted constant heights and widths");
   return success();
@@ -72,17 +83,17 @@ LogicalResult slide(ShapeQuery &q, llvm::ArrayRef<int64_t> size, const Windows &
   return success();
 }
 
-// The last two dims of `operand` are what `w` makes of `size`.
-LogicalResult expectSlid(ShapeQuery &q, size_t operand, llvm::ArrayRef<int64_t> size, const Windows &w) {
+// The plane of `operand` is what `w` makes of `size`.
+LogicalResult expectSlid(ShapeQuery &q, size_t operand, ImageAxes axes, llvm::ArrayRef<int64_t> size, const Windows &w) {
   Dims wanted;
   if (failed(slide(q, size, w, wanted))) return failure();
   const TensorSpec &spec = q.operands[operand];
-  if (llvm::ArrayRef<Dim>(spec.dims).take_back(2) == llvm::ArrayRef<Dim>(wanted)) return success();
+  if (llvm::ArrayRef<Dim>(spec.dims).slice(axes.plane, 2) == llvm::ArrayRef<Dim>(wanted)) return success();
   return q.fail(Twine(operandName(q, operand)) + " is " + spec.str() + ", wanted height and width " + str(wanted));
 }
 
-llvm::SmallVector<int64_t, 2> lastTwo(const TensorSpec &spec) {
-  return {spec.dims[2].constant(), spec.dims[3].constant()};
+llvm::SmallVector<int64_t, 2> sizeAt(const TensorSpec &spec, size_t axis) {
+  return {spec.dims[axis].constant(), spec.dims[axis + 1].constant()};
 }
 
 LogicalResult expectSameDim(ShapeQuery &q, const char *what, size_t axisOfFirst, size_t axisOfSecond) {
@@ -117,56 +128,64 @@ LogicalResult matmul(ShapeQuery &q) {
 LogicalResult conv2d(ShapeQuery &q) {
   const TensorSpec &x = q.operands[0], &weight = q.operands[1];
   std::span<const int64_t> strides = q.attrs.list(), padding = q.attrs.list();
-  if (failed(expectEqualDTypes(q)) || failed(expectConstant(q, 0, 2)) || failed(expectConstant(q, 1, 2)) ||
-      failed(expectSameDim(q, "input channels", 1, 1)))
+  ImageAxes axes(q.attrs.flag());
+  if (failed(expectEqualDTypes(q)) || failed(expectConstant(q, 0, axes.plane)) || failed(expectConstant(q, 1, 2)) ||
+      failed(expectSameDim(q, "input channels", axes.channels, 1)))
     return failure();
-  llvm::SmallVector<int64_t, 2> kernel = lastTwo(weight);
+  llvm::SmallVector<int64_t, 2> kernel = sizeAt(weight, 2);
   Windows w{{kernel.data(), 2}, strides, padding};
-  Dims dims{x.dims[0], weight.dims[0]};
-  if (failed(expectWindows(q, w)) || failed(slide(q, lastTwo(x), w, dims))) return failure();
-  return q.result(x.dtype, dims);
+  Dims plane;
+  if (failed(expectWindows(q, w)) || failed(slide(q, sizeAt(x, axes.plane), w, plane))) return failure();
+  return q.result(x.dtype, axes.dims(x.dims[0], weight.dims[0], plane));
 }
 
 LogicalResult conv2dInputGrad(ShapeQuery &q) {
   const TensorSpec &dy = q.operands[0], &weight = q.operands[1];
   std::span<const int64_t> size = q.attrs.list(), strides = q.attrs.list(), padding = q.attrs.list();
-  if (failed(expectEqualDTypes(q)) || failed(expectConstant(q, 0, 2)) || failed(expectConstant(q, 1, 2)) ||
-      failed(expectSameDim(q, "output channels", 1, 0)) || failed(expectEntries(q, "input_size", size, 2, 0)))
+  ImageAxes axes(q.attrs.flag());
+  if (failed(expectEqualDTypes(q)) || failed(expectConstant(q, 0, axes.plane)) || failed(expectConstant(q, 1, 2)) ||
+      failed(expectSameDim(q, "output channels", axes.channels, 0)) ||
+      failed(expectEntries(q, "input_size", size, 2, 0)))
     return failure();
-  llvm::SmallVector<int64_t, 2> kernel = lastTwo(weight);
+  llvm::SmallVector<int64_t, 2> kernel = sizeAt(weight, 2);
   Windows w{{kernel.data(), 2}, strides, padding};
-  if (failed(expectWindows(q, w)) || failed(expectSlid(q, 0, {size.data(), 2}, w))) return failure();
-  return q.result(dy.dtype, {dy.dims[0], weight.dims[1], Dim(size[0]), Dim(size[1])});
+  if (failed(expectWindows(q, w)) || failed(expectSlid(q, 0, axes, {size.data(), 2}, w))) return failure();
+  return q.result(dy.dtype, axes.dims(dy.dims[0], weight.dims[1], {Dim(size[0]), Dim(size[1])}));
 }
 
 LogicalResult conv2dWeightGrad(ShapeQuery &q) {
   const TensorSpec &x = q.operands[0], &dy = q.operands[1];
   std::span<const int64_t> kernel = q.attrs.list(), strides = q.attrs.list(), padding = q.attrs.list();
+  ImageAxes axes(q.attrs.flag());
   Windows w{kernel, strides, padding};
-  if (failed(expectEqualDTypes(q)) || failed(expectConstant(q, 0, 2)) || failed(expectConstant(q, 1, 2)) ||
-      failed(expectSameDim(q, "batch sizes", 0, 0)) || failed(expectWindows(q, w)) ||
-      failed(expectSlid(q, 1, lastTwo(x), w)))
+  if (failed(expectEqualDTypes(q)) || failed(expectConstant(q, 0, axes.plane)) ||
+      failed(expectConstant(q, 1, axes.plane)) || failed(expectSameDim(q, "batch sizes", 0, 0)) ||
+      failed(expectWindows(q, w)) || failed(expectSlid(q, 1, axes, sizeAt(x, axes.plane), w)))
     return failure();
-  return q.result(x.dtype, {dy.dims[1], x.dims[1], Dim(kernel[0]), Dim(kernel[1])});
+  return q.result(x.dtype, {dy.dims[axes.channels], x.dims[axes.channels], Dim(kernel[0]), Dim(kernel[1])});
 }
 
 LogicalResult pool2d(ShapeQuery &q) {
   const TensorSpec &x = q.operands[0];
   std::span<const int64_t> kernel = q.attrs.list(), strides = q.attrs.list(), padding = q.attrs.list();
+  ImageAxes axes(q.attrs.flag());
   Windows w{kernel, strides, padding};
-  if (failed(expectConstant(q, 0, 2)) || failed(expectWindows(q, w)) || failed(expectPoolPadding(q, w))) return failure();
-  Dims dims{x.dims[0], x.dims[1]};
-  if (failed(slide(q, lastTwo(x), w, dims))) return failure();
-  return q.result(x.dtype, dims);
+  if (failed(expectConstant(q, 0, axes.plane)) || failed(expectWindows(q, w)) || failed(expectPoolPadding(q, w)))
+    return failure();
+  Dims plane;
+  if (failed(slide(q, sizeAt(x, axes.plane), w, plane))) return failure();
+  return q.result(x.dtype, axes.dims(x.dims[0], x.dims[axes.channels], plane));
 }
 
 LogicalResult maxPool2dGrad(ShapeQuery &q) {
   const TensorSpec &x = q.operands[0];
   std::span<const int64_t> kernel = q.attrs.list(), strides = q.attrs.list(), padding = q.attrs.list();
+  ImageAxes axes(q.attrs.flag());
   Windows w{kernel, strides, padding};
-  if (failed(expectEqualDTypes(q)) || failed(expectConstant(q, 0, 2)) || failed(expectConstant(q, 1, 2)) ||
-      failed(expectSameDim(q, "batch sizes", 0, 0)) || failed(expectSameDim(q, "channels", 1, 1)) ||
-      failed(expectWindows(q, w)) || failed(expectPoolPadding(q, w)) || failed(expectSlid(q, 1, lastTwo(x), w)))
+  if (failed(expectEqualDTypes(q)) || failed(expectConstant(q, 0, axes.plane)) ||
+      failed(expectConstant(q, 1, axes.plane)) || failed(expectSameDim(q, "batch sizes", 0, 0)) ||
+      failed(expectSameDim(q, "channels", axes.channels, axes.channels)) || failed(expectWindows(q, w)) ||
+      failed(expectPoolPadding(q, w)) || failed(expectSlid(q, 1, axes, sizeAt(x, axes.plane), w)))
     return failure();
   return q.result(x.dtype, x.dims);
 }
@@ -175,11 +194,13 @@ LogicalResult avgPool2dGrad(ShapeQuery &q) {
   const TensorSpec &dy = q.operands[0];
   std::span<const int64_t> size = q.attrs.list(), kernel = q.attrs.list(), strides = q.attrs.list(),
                            padding = q.attrs.list();
+  ImageAxes axes(q.attrs.flag());
   Windows w{kernel, strides, padding};
-  if (failed(expectConstant(q, 0, 2)) || failed(expectEntries(q, "input_size", size, 2, 0)) ||
-      failed(expectWindows(q, w)) || failed(expectPoolPadding(q, w)) || failed(expectSlid(q, 0, {size.data(), 2}, w)))
+  if (failed(expectConstant(q, 0, axes.plane)) || failed(expectEntries(q, "input_size", size, 2, 0)) ||
+      failed(expectWindows(q, w)) || failed(expectPoolPadding(q, w)) ||
+      failed(expectSlid(q, 0, axes, {size.data(), 2}, w)))
     return failure();
-  return q.result(dy.dtype, {dy.dims[0], dy.dims[1], Dim(size[0]), Dim(size[1])});
+  return q.result(dy.dtype, axes.dims(dy.dims[0], dy.dims[axes.channels], {Dim(size[0]), Dim(size[1])}));
 }
 
 } // namespace tinyfin::fin::shape

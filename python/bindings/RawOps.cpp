@@ -39,7 +39,9 @@ Var varOf(PyObject *object, DType dtype) {
 PyObject *call(OpId op, PyObject *const *args, size_t count) {
   const fin::OpInfo &info = fin::infoOf(op);
   size_t operands = info.operands.size() - (info.isRandom ? 1 : 0), attrs = info.attrs.size() - (info.isRandom ? 1 : 0);
-  if (count != operands + attrs)
+  size_t required = operands;
+  for (size_t i = 0; i < attrs; ++i) required += !info.attrs[i].isOptional;
+  if (count < required || count > operands + attrs)
     throw UserError(ErrorKind::Type, std::string(info.mnemonic) + ": found " + std::to_string(count) + " arguments, wanted " +
                                          std::to_string(operands) + " operands and " + std::to_string(attrs) + " attributes");
   Vars vars;
@@ -50,7 +52,12 @@ PyObject *call(OpId op, PyObject *const *args, size_t count) {
     for (size_t i = 0; i < operands; ++i) vars.push_back(varOf(args[i], dtype));
   }
   Words words;
-  for (size_t i = 0; i < attrs; ++i) appendAttr(info.attrs[i].kind, args[operands + i], words);
+  for (size_t i = 0; i < attrs; ++i) {
+    if (operands + i < count)
+      appendAttr(info.attrs[i].kind, args[operands + i], words);
+    else
+      AttrWriter(words).flag(false);
+  }
   Vars results = ops::raw(op, std::move(words), vars);
   if (results.empty()) Py_RETURN_NONE;
   if (results.size() == 1) return wrap(makeTensor(results[0]));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // fin.conv2d and its gradients: picks a plan for the shape, keeps it in a bounded cache and runs it.
+#include "runtime/Config.h"
 #include "runtime/kernels/ConvColumns.h"
+#include "runtime/kernels/ConvRows.h"
+#include "runtime/kernels/ConvWinograd.h"
 #include "runtime/kernels/Kernels.h"
 #include "runtime/kernels/OneDnnSupport.h"
 
@@ -40,6 +43,11 @@ ConvExtents::ConvExtents(const ConvSpec &spec) {
 }
 
 StatusOr<std::shared_ptr<const ConvPlan>> ConvPlan::create(const ConvSpec &spec) {
+  if (prefersWinograd(spec) && !config::isDisabled("winograd")) return makeWinogradConv(spec);
+  if (spec.channelsLast) {
+    auto half = makeHalfRowsConv(spec);
+    return half ? half : makeRowsConv(spec);
+  }
   ConvExtents extents(spec);
   if (prefersColumns(spec) || spec.images * extents.work == 0) return makeColumnsConv(spec);
   auto library = makeLibraryConv(spec);
@@ -50,7 +58,7 @@ StatusOr<std::shared_ptr<const ConvPlan>> ConvPlan::create(const ConvSpec &spec)
 StatusOr<std::shared_ptr<const ConvPlan>> ConvPlan::cached(const ConvSpec &spec) {
   static onednn::MadeOnce made(1024);
   const int64_t key[] = {static_cast<int64_t>(spec.kind) * 256 + static_cast<int64_t>(spec.dtype),
-                         spec.epilogue.bias + 2 * spec.epilogue.accumulate + 4 * spec.epilogue.relu,
+                         spec.epilogue.bias + 2 * spec.epilogue.accumulate + 4 * spec.epilogue.relu + 8 * spec.channelsLast,
                          spec.images,
                          spec.inChannels,
                          spec.outChannels,
@@ -71,48 +79,35 @@ StatusOr<std::shared_ptr<const ConvPlan>> ConvPlan::cached(const ConvSpec &spec)
   return std::static_pointer_cast<const ConvPlan>(object.value());
 }
 
+ConvSpec ConvSpec::from(ConvKind kind, DType dtype, std::span<const int64_t> first, std::span<const int64_t> second,
+                        AttrReader attrs) {
+  auto pairOf = [](std::span<const int64_t> list) { return std::array<int64_t, 2>{list[0], list[1]}; };
+  ConvSpec spec;
+  spec.kind = kind, spec.dtype = dtype, spec.images = first[0];
+  if (kind == ConvKind::InputGrad) spec.input = pairOf(attrs.list());
+  if (kind == ConvKind::WeightGrad) spec.kernel = pairOf(attrs.list());
+  spec.strides = pairOf(attrs.list()), spec.padding = pairOf(attrs.list()), spec.channelsLast = attrs.flag();
+  int channels = spec.channelsLast ? 3 : 1, height = spec.channelsLast ? 1 : 2;
+  if (kind != ConvKind::InputGrad) spec.input = {first[height], first[height + 1]};
+  if (kind != ConvKind::WeightGrad) spec.kernel = {second[2], second[3]};
+  spec.inChannels = kind == ConvKind::InputGrad ? second[1] : first[channels];
+  spec.outChannels = kind == ConvKind::WeightGrad ? second[channels] : second[0];
+  return spec;
+}
+
 namespace {
 
-std::array<int64_t, 2> pairOf(std::span<const int64_t> list) { return {list[0], list[1]}; }
-
-Status runPlan(const KernelArgs &args, const ConvSpec &spec) {
-  auto plan = ConvPlan::cached(spec);
+Status runPlan(const KernelArgs &args, ConvKind kind) {
+  const TensorArg &first = args.inputs[0], &second = args.inputs[1];
+  auto plan = ConvPlan::cached(ConvSpec::from(kind, first.dtype, first.dims, second.dims, args.attrs));
   if (!plan.isOk()) return plan.status();
-  return plan.value()->execute(args.inputs[0].data, args.inputs[1].data, args.outputs[0].data, args.pool);
+  return plan.value()->execute(first.data, second.data, args.outputs[0].data, args.pool);
 }
 
 } // namespace
 
-Status Kernel<"fin.conv2d">::run(const KernelArgs &args) {
-  AttrReader attrs = args.attrs;
-  std::span<const int64_t> x = args.inputs[0].dims, weight = args.inputs[1].dims;
-  ConvSpec spec{ConvKind::Forward,    args.inputs[0].dtype, x[0], x[1], weight[0], {x[2], x[3]}, {weight[2], weight[3]},
-                pairOf(attrs.list()), pairOf(attrs.list()), {}};
-  return runPlan(args, spec);
-}
-
-Status Kernel<"fin.conv2d_input_grad">::run(const KernelArgs &args) {
-  AttrReader attrs = args.attrs;
-  std::span<const int64_t> dy = args.inputs[0].dims, weight = args.inputs[1].dims;
-  ConvSpec spec{ConvKind::InputGrad,
-                args.inputs[0].dtype,
-                dy[0],
-                weight[1],
-                weight[0],
-                pairOf(attrs.list()),
-                {weight[2], weight[3]},
-                pairOf(attrs.list()),
-                pairOf(attrs.list()),
-                {}};
-  return runPlan(args, spec);
-}
-
-Status Kernel<"fin.conv2d_weight_grad">::run(const KernelArgs &args) {
-  AttrReader attrs = args.attrs;
-  std::span<const int64_t> x = args.inputs[0].dims, dy = args.inputs[1].dims;
-  ConvSpec spec{ConvKind::WeightGrad, args.inputs[0].dtype, x[0], x[1], dy[1], {x[2], x[3]}, pairOf(attrs.list()),
-                pairOf(attrs.list()), pairOf(attrs.list()), {}};
-  return runPlan(args, spec);
-}
+Status Kernel<"fin.conv2d">::run(const KernelArgs &args) { return runPlan(args, ConvKind::Forward); }
+Status Kernel<"fin.conv2d_input_grad">::run(const KernelArgs &args) { return runPlan(args, ConvKind::InputGrad); }
+Status Kernel<"fin.conv2d_weight_grad">::run(const KernelArgs &args) { return runPlan(args, ConvKind::WeightGrad); }
 
 } // namespace tinyfin

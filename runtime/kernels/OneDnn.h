@@ -3,6 +3,7 @@
 // own kernels, and how the work is cut into chunks (by the shape alone). Eager kernels and compiled code run the same
 // plans.
 #pragma once
+#include "runtime/Attrs.h"
 #include "runtime/DType.h"
 #include "runtime/Status.h"
 #include "runtime/ThreadPool.h"
@@ -28,7 +29,12 @@ struct ConvSpec {
   int64_t images = 0, inChannels = 0, outChannels = 0;
   std::array<int64_t, 2> input{}, kernel{}, strides{1, 1}, padding{}; // height, width
   Epilogue epilogue;                                                  // Forward only
+  bool channelsLast = false;                                          // images are [N, H, W, C]
   std::array<int64_t, 2> output() const;
+
+  /// From the attributes of fin.conv2d or its gradient and the dims of its operands, which were checked.
+  static ConvSpec from(ConvKind kind, DType dtype, std::span<const int64_t> first, std::span<const int64_t> second,
+                       AttrReader attrs);
 };
 
 class ConvPlan {
@@ -38,7 +44,7 @@ public:
   /// From the process's bounded cache.
   static StatusOr<std::shared_ptr<const ConvPlan>> cached(const ConvSpec &spec);
   virtual ~ConvPlan() = default;
-  /// Row-major NCHW and OIHW. (first, second) -> result: Forward (x, weight) -> y, InputGrad (dy, weight) -> dx,
+  /// Row-major images, NCHW or channels last, and OIHW. (first, second) -> result: Forward (x, weight) -> y, InputGrad (dy, weight) -> dx,
   /// WeightGrad (x, dy) -> dweight.
   virtual Status execute(const void *first, const void *second, void *result, ThreadPool &pool,
                          const void *bias = nullptr) const = 0;

@@ -186,6 +186,8 @@ template <class F> void forEachPlane(ThreadPool &pool, const PoolWindows &w, F &
 
 template <bool isMax> Status runPool(const KernelArgs &args) {
   PoolWindows w(args.inputs[0].dims, args.outputs[0].dims, args.attrs);
+  if (w.channelsLast)
+    return PoolPlan(args.inputs[0].dtype, w, isMax).execute(args.inputs[0].data, args.outputs[0].data, args.pool);
   return visitFloat(args.inputs[0].dtype, [&](auto tag) {
     using T = ElementOf<decltype(tag)>;
     const T *x = args.inputs[0].as<const T>();
@@ -201,14 +203,33 @@ Status Kernel<"fin.max_pool2d">::run(const KernelArgs &args) { return runPool<tr
 Status Kernel<"fin.avg_pool2d">::run(const KernelArgs &args) { return runPool<false>(args); }
 
 PoolWindows::PoolWindows(std::span<const int64_t> input, std::span<const int64_t> output, AttrReader attrs)
-    : planes(input[0] * input[1]) {
+    : planes(input[0]) {
   std::span<const int64_t> kernel = attrs.list(), strides = attrs.list(), padding = attrs.list();
-  rows = {input[2], output[2], kernel[0], strides[0], padding[0]};
-  cols = {input[3], output[3], kernel[1], strides[1], padding[1]};
+  channelsLast = attrs.flag();
+  (channelsLast ? channels : planes) *= input[channelsLast ? 3 : 1];
+  int height = channelsLast ? 1 : 2, width = height + 1;
+  rows = {input[height], output[height], kernel[0], strides[0], padding[0]};
+  cols = {input[width], output[width], kernel[1], strides[1], padding[1]};
+}
+
+PoolPlan::PoolPlan(DType dtype, const PoolWindows &windows, bool isMax)
+    : windows(windows), plane(poolOfRows(dtype, isMax)), elementBytes(sizeOf(dtype)) {}
+
+Status PoolPlan::execute(const void *x, void *y, ThreadPool &pool) const {
+  pool.parallelFor(windows.planes, rowsPerChunk(windows.inputPlane()), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      plane(static_cast<const char *>(x) + i * windows.inputPlane() * elementBytes,
+            static_cast<char *>(y) + i * windows.outputPlane() * elementBytes, windows);
+  });
+  return Status::ok();
 }
 
 PoolGradPlan::PoolGradPlan(DType dtype, const PoolWindows &windows, bool isMax)
     : windows(windows), planesPerChunk(rowsPerChunk(windows.inputPlane())), elementBytes(sizeOf(dtype)) {
+  if (windows.channelsLast) {
+    plane = poolGradOfRows(dtype, isMax);
+    return;
+  }
   visitFloat(dtype, [&](auto tag) {
     using T = ElementOf<decltype(tag)>;
     if (isMax)

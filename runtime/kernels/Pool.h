@@ -18,16 +18,37 @@ struct PoolAxis {
   int64_t end(int64_t at) const { return std::min(at * stride - padding + kernel, input); }
 };
 
+/// A plane is one channel of an image, or with channels last all of them, side by side at each place.
 struct PoolWindows {
   PoolAxis rows, cols;
-  int64_t planes;
-  int64_t inputPlane() const { return rows.input * cols.input; }
-  int64_t outputPlane() const { return rows.output * cols.output; }
-  /// `input` and `output` are [N, C, H, W]; what remains of the attributes is kernel_size, strides, padding.
+  int64_t planes, channels = 1; // channels: a plane
+  bool channelsLast = false;
+  int64_t inputPlane() const { return rows.input * cols.input * channels; }
+  int64_t outputPlane() const { return rows.output * cols.output * channels; }
+  /// What remains of the attributes is kernel_size, strides, padding, channels_last.
   PoolWindows(std::span<const int64_t> input, std::span<const int64_t> output, AttrReader attrs);
 };
 
 /// A gradient with its windows, its chunks and the loop for them chosen. Cheap to make.
+/// Pools of planes with channels last, any float dtype.
+using PoolFn = void (*)(const void *x, void *y, const PoolWindows &windows);
+PoolFn poolOfRows(DType dtype, bool isMax);
+/// Their gradients, as PoolGradPlan calls them.
+using PoolGradFn = void (*)(const void *x, const void *dy, void *dx, const PoolWindows &windows);
+PoolGradFn poolGradOfRows(DType dtype, bool isMax);
+
+/// A pool with channels last.
+class PoolPlan {
+public:
+  PoolPlan(DType dtype, const PoolWindows &windows, bool isMax);
+  Status execute(const void *x, void *y, ThreadPool &pool) const;
+
+private:
+  PoolWindows windows;
+  PoolFn plane;
+  int64_t elementBytes;
+};
+
 class PoolGradPlan {
 public:
   /// The op's attributes, operands' and result's dims, as in fin.max_pool2d_grad and fin.avg_pool2d_grad; a float
@@ -38,11 +59,10 @@ public:
   Status execute(const void *x, const void *dy, void *dx, ThreadPool &pool) const;
 
 private:
-  using PlaneFn = void (*)(const void *x, const void *dy, void *dx, const PoolWindows &windows);
   PoolGradPlan(DType dtype, const PoolWindows &windows, bool isMax);
 
   PoolWindows windows;
-  PlaneFn plane = nullptr;
+  PoolGradFn plane = nullptr;
   int64_t planesPerChunk, elementBytes;
 };
 

@@ -98,9 +98,13 @@ void addLargeContractions(Cases &cases) {
     }
   cases.push_back({OpId::Matmul, {reals({3, 1, 17, 5}), reals({4, 5, 9})}, {0, 0}});
   Words strides = listWords({2, 1}), padding = listWords({1, 2});
-  cases.push_back({OpId::Conv2d, {reals({3, 5, 17, 13}), reals({7, 5, 3, 3})}, join({strides, padding})});
-  cases.push_back({OpId::MaxPool2d, {reals({3, 5, 17, 13})}, join({listWords({3, 2}), strides, listWords({1, 0})})});
-  cases.push_back({OpId::AvgPool2d, {reals({3, 5, 17, 13})}, join({listWords({3, 2}), strides, listWords({1, 0})})});
+  for (int64_t channelsLast : {0, 1}) {
+    Sample x = channelsLast ? reals({3, 17, 13, 5}) : reals({3, 5, 17, 13});
+    cases.push_back({OpId::Conv2d, {x, reals({7, 5, 3, 3})}, join({strides, padding, {channelsLast}})});
+    Words window = join({listWords({3, 2}), strides, listWords({1, 0}), {channelsLast}});
+    cases.push_back({OpId::MaxPool2d, {x}, window});
+    cases.push_back({OpId::AvgPool2d, {x}, window});
+  }
 }
 
 void addMovement(Cases &cases) {

@@ -33,7 +33,9 @@ Words sampleTrace() {
   appendInput(words, {DType::F32, {n, Dim(3), Dim(8), Dim(8)}}, InputRole::Tensor);
   appendInput(words, {DType::F32, {Dim(4), Dim(3), Dim(3), Dim(3)}}, InputRole::Tensor);
   appendInput(words, {DType::I64, {Dim(2)}}, InputRole::Scalar);
-  appendOp(words, OpId::Conv2d, {0, 1}, attrsOf({{1, 1}, {1, 1}}));                   // 3: [N, 4, 8, 8]
+  Words conv = attrsOf({{1, 1}, {1, 1}});
+  AttrWriter(conv).flag(false);
+  appendOp(words, OpId::Conv2d, {0, 1}, conv);                                        // 3: [N, 4, 8, 8]
   appendOp(words, OpId::Reshape, {3}, attrsOf({{n.word(), 256}}));                    // 4: [N, 256]
   AttrWriter(matmul).flag(true).flag(false);
   appendOp(words, OpId::Matmul, {4, 4}, matmul);                                      // 5: [256, 256]

@@ -151,27 +151,33 @@ void addMatmul(Cases &cases, Dim n) {
   cases.push_back({OpId::Matmul, {reals({n, 0}), reals({0, 3})}, attrs(false, false)});
 }
 
+Sample image(Dim n, Dim channels, Dim height, Dim width, bool channelsLast) {
+  return channelsLast ? reals({n, height, width, channels}) : reals({n, channels, height, width});
+}
+
 void addConvolution(Cases &cases, Dim n, List strides, List padding) {
-  TensorSpec x{DType::F64, {n, 2, 5, 4}}, weight{DType::F64, {3, 2, 3, 2}};
-  auto out = [&](int axis) {
-    int64_t extent = x.dims[axis + 2].constant(), kernel = weight.dims[axis + 2].constant();
-    return Dim((extent + 2 * padding[axis] - kernel) / strides[axis] + 1);
-  };
-  TensorSpec y{DType::F64, {n, 3, out(0), out(1)}};
-  cases.push_back({OpId::Conv2d, {{x}, {weight}}, attrs(strides, padding)});
-  cases.push_back({OpId::Conv2dInputGrad, {{y}, {weight}}, attrs(List{5, 4}, strides, padding)});
-  cases.push_back({OpId::Conv2dWeightGrad, {{x}, {y}}, attrs(List{3, 2}, strides, padding)});
+  const int64_t size[] = {5, 4}, kernel[] = {3, 2};
+  auto out = [&](int axis) { return Dim((size[axis] + 2 * padding[axis] - kernel[axis]) / strides[axis] + 1); };
+  Sample weight = reals({3, 2, 3, 2});
+  for (bool last : {false, true}) {
+    Sample x = image(n, 2, 5, 4, last), y = image(n, 3, out(0), out(1), last);
+    cases.push_back({OpId::Conv2d, {x, weight}, attrs(strides, padding, last)});
+    cases.push_back({OpId::Conv2dInputGrad, {y, weight}, attrs(List{5, 4}, strides, padding, last)});
+    cases.push_back({OpId::Conv2dWeightGrad, {x, y}, attrs(List{3, 2}, strides, padding, last)});
+  }
 }
 
 void addPooling(Cases &cases, Dim n, List kernel, List strides, List padding) {
   auto out = [&](int axis, int64_t extent) {
     return Dim((extent + 2 * padding[axis] - kernel[axis]) / strides[axis] + 1);
   };
-  Sample x = reals({n, 2, 5, 4}), y = reals({n, 2, out(0, 5), out(1, 4)});
-  cases.push_back({OpId::MaxPool2d, {x}, attrs(kernel, strides, padding)});
-  cases.push_back({OpId::AvgPool2d, {x}, attrs(kernel, strides, padding)});
-  cases.push_back({OpId::MaxPool2dGrad, {x, y}, attrs(kernel, strides, padding)});
-  cases.push_back({OpId::AvgPool2dGrad, {y}, attrs(List{5, 4}, kernel, strides, padding)});
+  for (bool last : {false, true}) {
+    Sample x = image(n, 2, 5, 4, last), y = image(n, 2, out(0, 5), out(1, 4), last);
+    cases.push_back({OpId::MaxPool2d, {x}, attrs(kernel, strides, padding, last)});
+    cases.push_back({OpId::AvgPool2d, {x}, attrs(kernel, strides, padding, last)});
+    cases.push_back({OpId::MaxPool2dGrad, {x, y}, attrs(kernel, strides, padding, last)});
+    cases.push_back({OpId::AvgPool2dGrad, {y}, attrs(List{5, 4}, kernel, strides, padding, last)});
+  }
 }
 
 void addComposites(Cases &cases, Dim n) {

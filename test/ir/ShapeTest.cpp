@@ -89,7 +89,7 @@ TEST(Shape, EmptyTensorsReshapeToEmptyOnes) {
 
 // Every prefix and every extension of good words is refused.
 TEST(Shape, WordsOfAnotherLengthAreRefused) {
-  const std::vector<int64_t> good = {2, 1, 1, 2, 0, 0}; // strides, padding
+  const std::vector<int64_t> good = {2, 1, 1, 2, 0, 0, 0}; // strides, padding, channels_last
   TensorSpec x = f32({2, 3, 8, 8}), weight = f32({4, 3, 3, 3});
   ASSERT_TRUE(ask(OpId::Conv2d, {x, weight}, good).ok);
   for (size_t length = 0; length < good.size(); ++length)

@@ -136,10 +136,48 @@ TEST(CpuBackend, ConvolutionsAndPools) {
   Recording r;
   uint32_t x = r.input({2, 3, 9, 9}), w = r.input({4, 3, 3, 3});
   Words conv, pool;
-  AttrWriter(conv).list(std::vector<int64_t>{1, 1}).list(std::vector<int64_t>{1, 1});
-  AttrWriter(pool).list(std::vector<int64_t>{3, 3}).list(std::vector<int64_t>{2, 2}).list(std::vector<int64_t>{0, 0});
+  AttrWriter(conv).list(std::vector<int64_t>{1, 1}).list(std::vector<int64_t>{1, 1}).flag(false);
+  AttrWriter(pool).list(std::vector<int64_t>{3, 3}).list(std::vector<int64_t>{2, 2}).list(std::vector<int64_t>{0, 0}).flag(false);
   uint32_t y = r.op(OpId::Conv2d, {x, w}, conv);
   expectAgreement(r, {r.op(OpId::MaxPool2d, {r.op(OpId::Relu, {y})}, pool), y}, inputsOf(r));
+}
+
+TEST(CpuBackend, ReductionsWithFullResultsRunInPieces) {
+  Recording r;
+  uint32_t x = r.input({4100, 64}), dy = r.input({4100, 64});
+  uint32_t product = r.op(OpId::Mul, {x, dy}), sum = r.reduce(OpId::Sum, product, {0}, false);
+  uint32_t other = r.reduce(OpId::Sum, r.op(OpId::Mul, {product, x}), {0}, false);
+  expectAgreement(r, {product, sum, r.op(OpId::Add, {sum, other})}, inputsOf(r), 1e-3);
+}
+
+/// Convolution, statistics of channels, normalization, relu, pool, convolution with stride, and both gradients.
+TEST(CpuBackend, ChainsOfConvolutionsWithChannelsLast) {
+  Recording r;
+  uint32_t x = r.input({2, 32, 12, 10}), w = r.input({48, 32, 3, 3}), v = r.input({16, 48, 3, 3}), dy = r.input({2, 16, 3, 3});
+  auto slide = [](std::vector<std::vector<int64_t>> lists) {
+    Words words;
+    for (const auto &list : lists) AttrWriter(words).list(list);
+    AttrWriter(words).flag(false);
+    return words;
+  };
+  auto perChannel = [&](uint32_t value) {
+    Words shape;
+    AttrWriter(shape).list(std::vector<int64_t>{48, 1, 1});
+    return r.op(OpId::Reshape, {value}, shape);
+  };
+  uint32_t y = r.op(OpId::Conv2d, {x, w}, slide({{1, 1}, {1, 1}}));
+  uint32_t centered = r.op(OpId::Sub, {y, perChannel(r.reduce(OpId::Mean, y, {0, 2, 3}, false))});
+  uint32_t variance = r.reduce(OpId::Mean, r.op(OpId::Square, {centered}), {0, 2, 3}, false);
+  uint32_t relu = r.op(OpId::Relu, {r.op(OpId::Mul, {centered, perChannel(r.op(OpId::Rsqrt, {variance}))})});
+  uint32_t pooled = r.op(OpId::MaxPool2d, {relu}, slide({{2, 2}, {2, 2}, {0, 0}}));
+  uint32_t z = r.op(OpId::Conv2d, {pooled, v}, slide({{2, 2}, {1, 1}}));
+  uint32_t dPooled = r.op(OpId::Conv2dInputGrad, {dy, v}, slide({{6, 5}, {2, 2}, {1, 1}}));
+  uint32_t dRelu = r.op(OpId::MaxPool2dGrad, {relu, dPooled}, slide({{2, 2}, {2, 2}, {0, 0}}));
+  std::vector<uint32_t> outputs = {z, r.op(OpId::Conv2dWeightGrad, {pooled, dy}, slide({{3, 3}, {2, 2}, {1, 1}})),
+                                   r.op(OpId::Conv2dWeightGrad, {x, dRelu}, slide({{3, 3}, {1, 1}, {1, 1}})),
+                                   r.op(OpId::Conv2dInputGrad, {dRelu, w}, slide({{12, 10}, {1, 1}, {1, 1}}))};
+  expectAgreement(r, outputs, inputsOf(r), 2e-4);
+  EXPECT_EQ(compiled(r, outputs, "cpu")->stats.interpretedOps, 0u);
 }
 
 TEST(CpuBackend, GradientsOfPoolsAreCompiled) {
@@ -148,6 +186,7 @@ TEST(CpuBackend, GradientsOfPoolsAreCompiled) {
     uint32_t x = r.input({2, 3, 20, 17});
     Words pool, grad;
     for (int64_t size : window) AttrWriter(pool).list(std::vector<int64_t>{size, size});
+    AttrWriter(pool).flag(false);
     AttrWriter(grad).list(std::vector<int64_t>{20, 17});
     grad.insert(grad.end(), pool.begin(), pool.end());
     uint32_t largest = r.op(OpId::MaxPool2d, {x}, pool), mean = r.op(OpId::AvgPool2d, {x}, pool);

@@ -28,7 +28,7 @@ Words slideWords(std::vector<int64_t> kernel, std::vector<int64_t> strides, std:
   Words words;
   AttrWriter writer(words);
   if (!kernel.empty()) writer.list(kernel);
-  writer.list(strides).list(padding);
+  writer.list(strides).list(padding).flag(false);
   return words;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generated reductions and normalizations give what the eager kernels give, over axes, shapes and dtypes.
+#include "backends/cpu/Split.h"
 #include "SpecTesting.h"
 #include "backends/cpu/Domain.h"
 #include "backends/cpu/Emit.h"
@@ -123,6 +124,29 @@ TEST(Reduction, PartialResultsAddUp) {
       }
       expectNear(sum, whole, 1e-5, 1e-5, spec.summary());
     }
+}
+
+/// x * y over [rows, 64] and sums of it over the rows: what a normalization's derivative looks like.
+KernelSpec productAndSums(int64_t rows, bool dependsOnSum) {
+  SpecBuilder b;
+  uint32_t x = b.input(DType::F32, {rows, 64}), y = b.input(DType::F32, {rows, 64});
+  uint32_t product = b.op(OpId::Mul, {x, y}), sum = b.reduce(OpId::Sum, product, {0}, true);
+  uint32_t mean = b.reduce(OpId::Mean, b.op(OpId::Mul, {product, x}), {0}, true);
+  return b.finish({dependsOnSum ? b.op(OpId::Sub, {product, sum}) : product, sum, b.op(OpId::Add, {mean, sum})});
+}
+
+TEST(Split, PiecesWriteFullResults) {
+  auto split = splitReduction(productAndSums(4096, false));
+  ASSERT_TRUE(split);
+  EXPECT_EQ(split->fullOutputs, (SmallVector<unsigned, 4>{0}));
+  EXPECT_EQ(split->keptOutputs, (SmallVector<unsigned, 4>{1, 2}));
+  EXPECT_EQ(split->pieces.outputs.size(), 3u);
+  EXPECT_EQ(split->combination.outputs.size(), 2u);
+}
+
+TEST(Split, NotWhereFullResultsNeedSumsOrThereIsLittle) {
+  EXPECT_FALSE(splitReduction(productAndSums(4096, true)));
+  EXPECT_FALSE(splitReduction(productAndSums(64, false)));
 }
 
 TEST(Domain, MergesAxesThatAreUsedAlike) {

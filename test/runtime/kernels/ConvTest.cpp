@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // fin.conv2d and its gradients against sums in f64.
 #include "TestTensor.h"
+#include "runtime/kernels/ConvWinograd.h"
+#include "runtime/kernels/MatmulTile.h"
 #include "runtime/kernels/OneDnn.h"
 
 namespace tinyfin::test {
@@ -50,21 +52,24 @@ void check(const Case &c, DType dtype) {
   std::vector<double> y(dy.count()), dx(x.count()), dw(w.count());
   forEachProduct(
       c, [&](int64_t i, int64_t j, int64_t k) { y[k] += x[i] * w[j], dx[i] += dy[k] * w[j], dw[j] += dy[k] * x[i]; });
-  for (int threads : {1, 3}) {
-    TestTensor yFound(dtype, yDims), dxFound(dtype, xDims), dwFound(dtype, wDims);
-    ASSERT_TRUE(
-        runKernel<"fin.conv2d">(Attributes().list({c.sh, c.sw}).list({c.ph, c.pw}), {&x, &w}, {&yFound}, threads)
-            .isOk());
-    ASSERT_TRUE(
-        runKernel<"fin.conv2d_input_grad">(Attributes().list({c.height, c.width}).list({c.sh, c.sw}).list({c.ph, c.pw}),
-                                           {&dy, &w}, {&dxFound}, threads)
-            .isOk());
-    ASSERT_TRUE(
-        runKernel<"fin.conv2d_weight_grad">(Attributes().list({c.kh, c.kw}).list({c.sh, c.sw}).list({c.ph, c.pw}),
-                                            {&x, &dy}, {&dwFound}, threads)
-            .isOk());
-    expectClose(yFound, y), expectClose(dxFound, dx), expectClose(dwFound, dw);
-  }
+  for (int threads : {1, 3})
+    for (bool last : {false, true}) {
+      SCOPED_TRACE(testing::Message() << threads << " threads" << (last ? ", channels last" : ""));
+      auto given = [&](const TestTensor &images) { return last ? moveChannels(images, true) : images; };
+      TestTensor xGiven = given(x), dyGiven = given(dy), yFound = given({dtype, yDims}), dxFound = given({dtype, xDims}),
+                 dwFound(dtype, wDims);
+      auto attributes = [&](Attributes attrs) { return attrs.list({c.sh, c.sw}).list({c.ph, c.pw}).flag(last); };
+      ASSERT_TRUE(runKernel<"fin.conv2d">(attributes({}), {&xGiven, &w}, {&yFound}, threads).isOk());
+      ASSERT_TRUE(runKernel<"fin.conv2d_input_grad">(attributes(Attributes().list({c.height, c.width})), {&dyGiven, &w},
+                                                     {&dxFound}, threads)
+                      .isOk());
+      ASSERT_TRUE(runKernel<"fin.conv2d_weight_grad">(attributes(Attributes().list({c.kh, c.kw})), {&xGiven, &dyGiven},
+                                                      {&dwFound}, threads)
+                      .isOk());
+      expectClose(last ? moveChannels(yFound, false) : yFound, y);
+      expectClose(last ? moveChannels(dxFound, false) : dxFound, dx);
+      expectClose(dwFound, dw);
+    }
 }
 
 const Case kCases[] = {
@@ -81,6 +86,11 @@ const Case kCases[] = {
     {2, 4, 5, 11, 13, 3, 4, 2, 3, 2, 1},
     {2, 17, 19, 9, 9, 1, 1},
     {1, 3, 2, 5, 5, 5, 5, 1, 1, 4, 4},
+    {2, 64, 64, 7, 9, 3, 3, 1, 1, 0, 0},
+    {3, 64, 32, 4, 4, 3, 3, 1, 1, 2, 2},
+    {2, 17, 64, 12, 12, 7, 7, 2, 2, 3, 3},
+    {2, 320, 96, 5, 5, 3, 3, 1, 1, 1, 1}, // more channels than a block of depth
+    {40, 16, 16, 9, 9, 3, 3, 1, 1, 1, 1}, // several groups of pixels
 };
 
 TEST(Conv, ForwardAndGradients) {
@@ -97,50 +107,110 @@ TEST(Conv, EmptyOperands) {
 }
 
 TEST(Conv, ResultsDoNotDependOnThreads) {
-  for (DType dtype : {DType::F32, DType::BF16}) {
-    Dims xDims{37, 16, 14, 14}, yDims{37, 32, 14, 14}, wDims{32, 16, 3, 3};
-    TestTensor x = TestTensor::random(dtype, xDims, 1), dy = TestTensor::random(dtype, yDims, 2), one(dtype, wDims),
-               four(dtype, wDims);
-    Attributes attributes = Attributes().list({3, 3}).list({1, 1}).list({1, 1});
-    ASSERT_TRUE(runKernel<"fin.conv2d_weight_grad">(attributes, {&x, &dy}, {&one}, 1).isOk());
-    ASSERT_TRUE(runKernel<"fin.conv2d_weight_grad">(attributes, {&x, &dy}, {&four}, 4).isOk());
-    EXPECT_EQ(one, four);
-  }
+  for (DType dtype : {DType::F32, DType::BF16})
+    for (bool last : {false, true})
+      for (int64_t channels : {17, 64}) {
+        TestTensor x = TestTensor::random(dtype, {37, channels, 14, 14}, 1), dy = TestTensor::random(dtype, {37, 32, 14, 14}, 2),
+                   w = TestTensor::random(dtype, {32, channels, 3, 3}, 3);
+        if (last) x = moveChannels(x, true), dy = moveChannels(dy, true);
+        TestTensor y(dtype, dy.dims), dx(dtype, x.dims), dw(dtype, w.dims);
+        auto run = [&](int threads) {
+          auto attributes = [&](Attributes attrs) { return attrs.list({1, 1}).list({1, 1}).flag(last); };
+          EXPECT_TRUE(runKernel<"fin.conv2d">(attributes({}), {&x, &w}, {&y}, threads).isOk());
+          EXPECT_TRUE(runKernel<"fin.conv2d_input_grad">(attributes(Attributes().list({14, 14})), {&dy, &w}, {&dx}, threads).isOk());
+          EXPECT_TRUE(runKernel<"fin.conv2d_weight_grad">(attributes(Attributes().list({3, 3})), {&x, &dy}, {&dw}, threads).isOk());
+          return std::vector<TestTensor>{y, dx, dw};
+        };
+        EXPECT_EQ(run(1), run(4));
+      }
 }
 
 TEST(ConvPlan, Epilogues) {
   for (DType dtype : kFloatDTypes)
-    for (int64_t channels : {2, 20})
-      for (int flags = 0; flags < 8; ++flags) {
+    for (int64_t channels : {2, 20, 32})
+      for (int flags = 0; flags < 16; ++flags) {
         SCOPED_TRACE(testing::Message() << nameOf(dtype) << " channels " << channels << " flags " << flags);
-        Case c{5, channels, channels + 1, 9, 7, 3, 3, 1, 1, 1, 1};
+        int64_t outs = channels == 32 ? 48 : channels + 1; // 32: by Winograd's form with channels last
+        Case c{5, channels, outs, 9, 7, 3, 3, 1, 1, 1, 1}; // 30 tiles
         TestTensor x = TestTensor::random(dtype, {5, channels, 9, 7}, 1),
-                   w = TestTensor::random(dtype, {channels + 1, channels, 3, 3}, 2);
-        TestTensor bias = TestTensor::random(dtype, {channels + 1}, 3),
-                   y = TestTensor::random(dtype, {5, channels + 1, 9, 7}, 4);
+                   w = TestTensor::random(dtype, {outs, channels, 3, 3}, 2);
+        TestTensor bias = TestTensor::random(dtype, {outs}, 3),
+                   y = TestTensor::random(dtype, {5, outs, 9, 7}, 4);
         std::vector<double> wanted(y.count());
         forEachProduct(c, [&](int64_t i, int64_t j, int64_t k) { wanted[k] += x[i] * w[j]; });
         for (int64_t i = 0; i < y.count(); ++i) {
-          if (flags & 1) wanted[i] += bias[i / 63 % (channels + 1)];
+          if (flags & 1) wanted[i] += bias[i / 63 % (outs)];
           if (flags & 2) wanted[i] += y[i];
           if (flags & 4) wanted[i] = std::max(wanted[i], 0.0);
         }
+        bool last = flags & 8;
         ConvSpec spec{ConvKind::Forward,
                       dtype,
                       5,
                       channels,
-                      channels + 1,
+                      outs,
                       {9, 7},
                       {3, 3},
                       {1, 1},
                       {1, 1},
-                      {bool(flags & 1), bool(flags & 2), bool(flags & 4)}};
+                      {bool(flags & 1), bool(flags & 2), bool(flags & 4)},
+                      last};
+        if (last) x = moveChannels(x, true), y = moveChannels(y, true);
         auto plan = ConvPlan::cached(spec);
         ASSERT_TRUE(plan.isOk());
         ThreadPool pool(3);
         ASSERT_TRUE(plan.value()->execute(x.arg().data, w.arg().data, y.arg().data, pool, bias.arg().data).isOk());
-        expectClose(y, wanted);
+        expectClose(last ? moveChannels(y, false) : y, wanted);
       }
+}
+
+/// 3x3 at stride 1 with many channels runs by Winograd's form: edges of tiles, all paddings; few tiles and many weights,
+/// many tiles and few weights, and what is between.
+TEST(Winograd, ForwardAndGradients) {
+  for (const Case &c : {Case{4, 32, 32, 8, 8, 3, 3, 1, 1, 1, 1}, {3, 48, 80, 12, 11, 3, 3, 1, 1, 1, 1}, {2, 64, 32, 10, 14, 3, 3, 1, 1, 0, 0},
+                        {8, 32, 48, 6, 6, 3, 3, 1, 1, 2, 2}, {45, 32, 32, 16, 16, 3, 3, 1, 1, 1, 1}, {5, 32, 32, 7, 9, 3, 3, 1, 1, 0, 2},
+                        {16, 256, 144, 4, 4, 3, 3, 1, 1, 1, 1}, {17, 144, 208, 3, 4, 3, 3, 1, 1, 1, 1}}) {
+    ConvSpec spec{ConvKind::Forward, DType::F32, c.images, c.in, c.out, {c.height, c.width}, {3, 3}, {1, 1}, {c.ph, c.pw}, {}, true};
+    EXPECT_TRUE(prefersWinograd(spec) || gemm::kLanes<float> != 16);
+    check(c, DType::F32);
+  }
+}
+
+/// The largest error, relative to the largest result. Every seventh value of x is `outlier` times as large.
+double errorOfWinograd(double outlier) {
+  const Case c{4, 256, 64, 16, 16, 3, 3, 1, 1, 1, 1};
+  TestTensor x = TestTensor::random(DType::F32, {4, 16, 16, 256}, 1), w = TestTensor::random(DType::F32, {64, 256, 3, 3}, 2, 0.1),
+             y(DType::F32, {4, 16, 16, 64});
+  for (int64_t i = 0; i < x.count(); i += 7) x.set(i, x[i] * outlier);
+  TestTensor plain = moveChannels(x, false);
+  std::vector<double> wanted(y.count());
+  forEachProduct(c, [&](int64_t i, int64_t j, int64_t k) { wanted[k] += plain[i] * w[j]; });
+  EXPECT_TRUE(runKernel<"fin.conv2d">(Attributes().list({1, 1}).list({1, 1}).flag(true), {&x, &w}, {&y}).isOk());
+  TestTensor found = moveChannels(y, false);
+  double largest = 0, error = 0;
+  for (int64_t i = 0; i < y.count(); ++i)
+    largest = std::max(largest, std::abs(wanted[i])), error = std::max(error, std::abs(found[i] - wanted[i]));
+  return error / largest;
+}
+
+/// The bounds that docs/design/0007 promises.
+TEST(Winograd, ErrorIsBounded) {
+  EXPECT_LE(errorOfWinograd(1), 5e-6);
+  EXPECT_LE(errorOfWinograd(1000), 1e-5);
+  EXPECT_GE(errorOfWinograd(1), 1e-9); // a figure of f32 sums, not of nothing
+}
+
+TEST(Winograd, IsTakenWhereItPays) {
+  ConvSpec spec{ConvKind::Forward, DType::F32, 8, 64, 64, {16, 16}, {3, 3}, {1, 1}, {1, 1}, {}, true};
+  EXPECT_TRUE(prefersWinograd(spec) || gemm::kLanes<float> != 16);
+  for (auto change : std::initializer_list<void (*)(ConvSpec &)>{
+           [](ConvSpec &s) { s.strides = {2, 2}; }, [](ConvSpec &s) { s.kernel = {5, 5}; }, [](ConvSpec &s) { s.dtype = DType::BF16; },
+           [](ConvSpec &s) { s.inChannels = 63; }, [](ConvSpec &s) { s.outChannels = 16; }, [](ConvSpec &s) { s.channelsLast = false; },
+           [](ConvSpec &s) { s.input = {4, 4}, s.padding = {0, 0}; }, [](ConvSpec &s) { s.images = 1, s.input = {8, 8}; }}) {
+    ConvSpec other = spec;
+    change(other);
+    EXPECT_FALSE(prefersWinograd(other));
+  }
 }
 
 TEST(ConvPlan, IsCached) {

@@ -9,7 +9,9 @@ struct Case {
   int64_t images, channels, height, width, kh, kw, sh, sw, ph = 0, pw = 0;
   int64_t outHeight() const { return (height + 2 * ph - kh) / sh + 1; }
   int64_t outWidth() const { return (width + 2 * pw - kw) / sw + 1; }
-  Attributes windows() const { return Attributes().list({kh, kw}).list({sh, sw}).list({ph, pw}); }
+  Attributes windows(Attributes first = {}, bool last = false) const {
+    return first.list({kh, kw}).list({sh, sw}).list({ph, pw}).flag(last);
+  }
 };
 
 /// Calls visit(output element, indices of the window's elements in row-major order).
@@ -45,16 +47,20 @@ void check(const Case &c, DType dtype, TestTensor x) {
     wantedMean[i] = sum / static_cast<double>(c.kh * c.kw);
     wantedDLargest[best] += dy[i];
   });
-  Attributes sized = Attributes().list({c.height, c.width});
-  sized.list({c.kh, c.kw}).list({c.sh, c.sw}).list({c.ph, c.pw});
-  ASSERT_TRUE(runKernel<"fin.max_pool2d">(c.windows(), {&x}, {&largest}).isOk());
-  ASSERT_TRUE(runKernel<"fin.avg_pool2d">(c.windows(), {&x}, {&mean}).isOk());
-  ASSERT_TRUE(runKernel<"fin.max_pool2d_grad">(c.windows(), {&x, &dy}, {&dLargest}).isOk());
-  ASSERT_TRUE(runKernel<"fin.avg_pool2d_grad">(sized, {&dy}, {&dMean}).isOk());
-  expectNear(largest, wantedLargest, 0);
-  expectNear(mean, wantedMean);
-  expectNear(dLargest, wantedDLargest);
-  expectNear(dMean, wantedDMean);
+  for (bool last : {false, true}) {
+    if (last)
+      for (TestTensor *tensor : {&x, &dy, &largest, &mean, &dLargest, &dMean}) *tensor = moveChannels(*tensor, true);
+    Attributes windows = c.windows({}, last), sized = c.windows(Attributes().list({c.height, c.width}), last);
+    ASSERT_TRUE(runKernel<"fin.max_pool2d">(windows, {&x}, {&largest}).isOk());
+    ASSERT_TRUE(runKernel<"fin.avg_pool2d">(windows, {&x}, {&mean}).isOk());
+    ASSERT_TRUE(runKernel<"fin.max_pool2d_grad">(windows, {&x, &dy}, {&dLargest}).isOk());
+    ASSERT_TRUE(runKernel<"fin.avg_pool2d_grad">(sized, {&dy}, {&dMean}).isOk());
+    auto found = [&](const TestTensor &images) { return last ? moveChannels(images, false) : images; };
+    expectNear(found(largest), wantedLargest, 0);
+    expectNear(found(mean), wantedMean);
+    expectNear(found(dLargest), wantedDLargest);
+    expectNear(found(dMean), wantedDMean);
+  }
 }
 
 const Case kCases[] = {
@@ -95,12 +101,14 @@ TEST(Pool, NaNPropagatesAndPaddingNeverWins) {
         wanted[i] = x[best];
         wantedDx[best] += 1;
       });
-      ASSERT_TRUE(runKernel<"fin.max_pool2d">(c.windows(), {&x}, {&largest}).isOk());
-      ASSERT_TRUE(runKernel<"fin.max_pool2d_grad">(c.windows(), {&x, &dy}, {&dx}).isOk());
-      for (int64_t i = 0; i < largest.count(); ++i)
-        ASSERT_TRUE(largest[i] == wanted[i] || (std::isnan(largest[i]) && std::isnan(wanted[i])))
-            << i << " is " << largest[i] << ", wanted " << wanted[i];
-      expectNear(dx, wantedDx);
+      for (bool last : {false, true}) {
+        if (last)
+          for (TestTensor *tensor : {&x, &dy, &largest, &dx}) *tensor = moveChannels(*tensor, true);
+        ASSERT_TRUE(runKernel<"fin.max_pool2d">(c.windows({}, last), {&x}, {&largest}).isOk());
+        ASSERT_TRUE(runKernel<"fin.max_pool2d_grad">(c.windows({}, last), {&x, &dy}, {&dx}).isOk());
+        expectNear(last ? moveChannels(largest, false) : largest, wanted, 0);
+        expectNear(last ? moveChannels(dx, false) : dx, wantedDx);
+      }
     }
 }
 

@@ -107,6 +107,21 @@ inline void expectNear(const TestTensor &found, const std::vector<double> &wante
   expectNear(found, wanted, toleranceOf(found.dtype));
 }
 
+/// [N, C, H, W] as [N, H, W, C] and back.
+inline TestTensor moveChannels(const TestTensor &x, bool toLast) {
+  Dims dims = toLast ? Dims{x.dims[0], x.dims[2], x.dims[3], x.dims[1]} : Dims{x.dims[0], x.dims[3], x.dims[1], x.dims[2]};
+  TestTensor moved(x.dtype, dims);
+  int64_t channels = x.dims[toLast ? 1 : 3], places = toLast ? x.dims[2] * x.dims[3] : x.dims[1] * x.dims[2];
+  for (int64_t n = 0; n < x.dims[0]; ++n)
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t i = 0; i < places; ++i) {
+        int64_t first = (n * channels + c) * places + i, last = (n * places + i) * channels + c;
+        moved.set(toLast ? last : first, x[toLast ? first : last]);
+      }
+  std::copy(x.bytes.end() - 64, x.bytes.end(), moved.bytes.end() - 64); // what was written past the end
+  return moved;
+}
+
 inline constexpr DType kFloatDTypes[] = {DType::F32, DType::F64, DType::BF16, DType::F16};
 
 } // namespace tinyfin::test
