@@ -31,6 +31,8 @@ public:
   Value dimsArg;    // const int64_t *dims; its block is the function's entry
   std::vector<std::string> symbols;
   std::string refusal;     // why no code can be emitted
+  bool streamsResults = false; // loops are emitted for results that are far larger than the caches
+  bool isAligned = false;      // whole vectors are stored where their length divides the position
   bool wantsScalar = false; // lanes part ways: emit anew with one lane
 
   void refuse(const std::string &reason) { if (refusal.empty()) refusal = reason; }
@@ -93,7 +95,13 @@ public:
   Value scratch(Type element, int64_t count);
   Value argument(Value args, unsigned number);
   Value load(DType dtype, Value pointer, const Index &at, Value mask);
-  void store(DType dtype, Value value, Value pointer, const Index &at, Value mask);
+  /// `streams`: past the caches, where the vector is whole and `at` is a multiple of its length, or `isAligned` says so (the
+  /// pointer must be one too).
+  void store(DType dtype, Value value, Value pointer, const Index &at, Value mask, bool streams = false);
+  /// Asks for what will be read soon; nothing happens where there is no memory.
+  void prefetch(DType dtype, Value pointer, const Index &at);
+  /// Orders streamed stores before what the thread stores next.
+  void fenceStores();
   Value toStorage(DType dtype, Value value);
   Value fromStorage(DType dtype, Value value);
 

@@ -9,14 +9,19 @@ namespace tinyfin::cpu {
 
 static bool isUnsigned(DType dtype) { return dtype == DType::U8 || dtype == DType::Bool; }
 
+/// maxps and minps give their second operand when one is NaN, so that only a NaN of the first is left to choose.
+static Value emitExtreme(Code &code, CmpFPredicate wins, Value a, Value b) {
+  Value extreme = code.select(code.compare(wins, a, b), a, b);
+  return code.select(code.compare(CmpFPredicate::UNO, a, a), a, extreme);
+}
+
 Value emitMaximum(Code &code, DType dtype, Value a, Value b) {
-  // maxps gives its second operand when one is NaN: two compares and a blend make every NaN win.
-  if (isFloat(dtype)) return code.binary<MaximumFOp>(a, b);
+  if (isFloat(dtype)) return emitExtreme(code, CmpFPredicate::OGT, a, b);
   return isUnsigned(dtype) ? code.binary<MaxUIOp>(a, b) : code.binary<MaxSIOp>(a, b);
 }
 
 Value emitMinimum(Code &code, DType dtype, Value a, Value b) {
-  if (isFloat(dtype)) return code.binary<MinimumFOp>(a, b);
+  if (isFloat(dtype)) return emitExtreme(code, CmpFPredicate::OLT, a, b);
   return isUnsigned(dtype) ? code.binary<MinUIOp>(a, b) : code.binary<MinSIOp>(a, b);
 }
 
@@ -84,6 +89,17 @@ static CmpIPredicate integerPredicate(OpId op, bool isUnsigned) {
   }
 }
 
+/// x / y for a y that all lanes share, such as a row's sum: y's inverse is computed once for them all. Both are scaled where
+/// the inverse would be denormal or infinite.
+static Value emitSharedQuotient(Code &code, Value x, Value y) {
+  auto k = [&](double value) { return code.real(value, Code::elementOf(y)); };
+  Value size = Polynomials(code).abs(y);
+  Value isSmall = code.compare(CmpFPredicate::OLT, size, k(0x1p-64)), isLarge = code.compare(CmpFPredicate::OGT, size, k(0x1p64));
+  Value scale = code.select(isSmall, k(0x1p64), code.select(isLarge, k(0x1p-64), k(1)));
+  Value inverse = code.fdiv(k(1), code.binary<MulFOp>(y, scale));
+  return code.binary<MulFOp>(code.binary<MulFOp>(x, scale), inverse);
+}
+
 static Value emitBinary(Code &code, OpId op, DType dtype, Value a, Value b) {
   bool real = isFloat(dtype);
   switch (op) {
@@ -93,6 +109,7 @@ static Value emitBinary(Code &code, OpId op, DType dtype, Value a, Value b) {
   case OpId::Maximum: return emitMaximum(code, dtype, a, b);
   case OpId::Minimum: return emitMinimum(code, dtype, a, b);
   case OpId::Div:
+    if (real && Code::isVector(a) && !Code::isVector(b) && Code::elementOf(b).isF32()) return emitSharedQuotient(code, a, b);
     if (real) return code.fdiv(a, b);
     return code.refuse("integer division, whose zero divisors are an error"), a;
   case OpId::Pow: return Polynomials(code).pow(a, b);

@@ -34,6 +34,7 @@ private:
   Value tanh32(Value x);
   Value tanh64(Value x);
   Value erf32(Value x);
+  Value quotient(Value p, Value q);
   Value erf64(Value x);
   Value sinOrCos(Value x, bool cosine);
   Value k(double value, Value like) { return code.constant(value, like); }

@@ -72,6 +72,8 @@ Value Evaluator::emit(const KernelOp &op, const Access &access, Mask mask) {
     code.refuse(std::string(fin::infoOf(op.id).name) + " has no generated form");
     return code.widen(code.constant(0, code.integer(0, code.computeType(spec.values[op.result].dtype))));
   }
+  if (op.id == OpId::Eq)
+    if (Value equal = isCountedEqual(op, access, mask)) return equal;
   SmallVector<Value> operands;
   for (auto [i, operand] : llvm::enumerate(op.operands))
     operands.push_back(at(operand, broadcast(access, dims, dimsOf(i)), mask));

@@ -59,6 +59,8 @@ private:
   Value padded(const KernelOp &op, Access access, Mask mask);
   Value gathered(const KernelOp &op, Access access, Mask mask);
   Value counted(const KernelOp &op, Access access);
+  Index countedAt(const KernelOp &op, Access access);
+  Value isCountedEqual(const KernelOp &op, const Access &access, Mask mask);
   Value random(const KernelOp &op, const Access &access, Mask mask);
   Value randomGroup(const KernelOp &op, Index position, Value start, Value key);
   Value constantOf(const KernelOp &op);

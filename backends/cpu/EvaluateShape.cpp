@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values whose positions are shifted, joined or looked up: slice, concat, pad, gather, iota.
 #include "backends/cpu/Evaluate.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::arith;
@@ -112,14 +113,41 @@ Value Evaluator::gathered(const KernelOp &op, Access access, Mask mask) {
   return at(op.operands[0], before, mask);
 }
 
-Value Evaluator::counted(const KernelOp &op, Access access) {
+Index Evaluator::countedAt(const KernelOp &op, Access access) {
   ArrayRef<Dim> dims = spec.values[op.result].dims;
   AttrReader attrs(op.attrs);
   attrs.list();
   unsigned axis = attrs.integer();
   splitBefore(access, dims, axis);
   splitBefore(access, dims, axis + 1);
-  Index position = access[coordAt(access, dims, axis).first].at;
+  return access[coordAt(access, dims, axis).first].at;
+}
+
+/// Whether positions equal a number that all lanes share (a row's label): its distance from the first lane, if it is within
+/// the vector, is compared with the lanes' numbers. A quarter of the work of comparing 64-bit positions.
+Value Evaluator::isCountedEqual(const KernelOp &op, const Access &access, Mask mask) {
+  for (unsigned i = 0; i < 2; ++i) {
+    int producer = spec.producerOf(op.operands[i]);
+    if (code.lanes == 1 || producer < 0 || spec.ops[producer].isConstant() || spec.ops[producer].id != OpId::Iota) continue;
+    ArrayRef<Dim> dims = spec.values[op.result].dims;
+    auto accessOf = [&](unsigned operand) { return broadcast(access, dims, spec.values[op.operands[operand]].dims); };
+    Index position = countedAt(spec.ops[producer], accessOf(i));
+    Value number = at(op.operands[1 - i], accessOf(1 - i), mask);
+    if (position.stride != 1 || position.lanes || Code::isVector(number) || !number.getType().isInteger(64)) continue;
+    Value distance = code.sub(number, math().scalar(position));
+    Value isNear = code.compare(arith::CmpIPredicate::ult, distance, code.i64(code.lanes));
+    Value lane = arith::TruncIOp::create(code.b, code.loc, code.b.getI32Type(), code.select(isNear, distance, code.i64(-1)));
+    SmallVector<int32_t> numbers(code.lanes);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    auto type = cast<ShapedType>(code.vectorOf(code.b.getI32Type()));
+    Value lanes = arith::ConstantOp::create(code.b, code.loc, DenseElementsAttr::get(type, ArrayRef<int32_t>(numbers)));
+    return code.compare(arith::CmpIPredicate::eq, lanes, lane);
+  }
+  return {};
+}
+
+Value Evaluator::counted(const KernelOp &op, Access access) {
+  Index position = countedAt(op, access);
   Value count = position.isUniform() ? math().scalar(position) : math().perLane(position);
   return emitCast(code, DType::I64, spec.values[op.result].dtype, count);
 }

@@ -55,6 +55,7 @@ private:
   std::optional<unsigned> transposedLoop();
   std::vector<std::pair<uint32_t, int64_t>> stridesAlong(unsigned loop);
   void vectors(ArrayRef<Index> outer, ArrayRef<Index> at, Value mask);
+  void prefetch(const Access &access);
   int unroll();
 };
 
@@ -82,6 +83,9 @@ private:
   int unrollOf(unsigned level) const;
   void markUsed(uint32_t value, std::vector<bool> &used) const;
   Index rowPosition();
+  /// How far a row that is streamed begins behind a multiple of the vector's length; null where that is nowhere or known.
+  Value shiftOfStores();
+  void prefetchNextRow(const Access &access);
   void storePartials();
   /// Lets the evaluator stand at a vector of columns (number 0 where rows are reduced).
   void select(unsigned column);
@@ -92,6 +96,7 @@ private:
   std::vector<std::vector<Item>> items; // by level
   unsigned writeLevel = 0;              // of the loop that writes what is as large as the domain
   bool writesFull = false;
+  unsigned lastLevel = 0; // of the loop that walks a row last
   SmallVector<Index> at;      // one a loop: where the loops stand
   SmallVector<Index> columns; // vectors of the innermost loop, if it is kept
   SmallVector<Value> columnMasks;

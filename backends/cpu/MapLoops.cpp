@@ -3,6 +3,7 @@
 #include "backends/cpu/Contract.h"
 #include "backends/cpu/Epilogue.h"
 #include "backends/cpu/Loops.h"
+#include "runtime/Config.h"
 
 using namespace mlir;
 
@@ -42,7 +43,8 @@ void LoopEmitter::storeOutput(unsigned number, const Access &coords, ArrayRef<Di
   const TensorSpec &type = spec.values[value];
   IndexMath math = evaluator.math();
   Value result = evaluator.at(value, math.reshape(coords, extents, type.dims), mask);
-  code.store(type.dtype, result, pointers[spec.numInputs + number], math.linear(coords, extents), mask.lanes);
+  bool streams = code.streamsResults && product(type.dims) == product(domain.shape);
+  code.store(type.dtype, result, pointers[spec.numInputs + number], math.linear(coords, extents), mask.lanes, streams);
 }
 
 SmallVector<Index> LoopEmitter::unravel(Value index, ArrayRef<Dim> extents) {
@@ -62,7 +64,7 @@ int MapEmitter::unroll() {
   bool isRandom = llvm::any_of(spec.ops, [](const KernelOp &op) { return !op.isConstant() && fin::infoOf(op.id).isRandom; });
   if (isRandom && code.lanes > 1) return 4;
   Weight weight = weigh(spec);
-  return code.lanes == 1 || weight.heavy ? 1 : spec.ops.size() + spec.outputs.size() < 8 ? 4 : 2;
+  return code.lanes == 1 || weight.heavy > 2 ? 1 : spec.ops.size() + spec.outputs.size() < 8 ? 4 : 2;
 }
 
 void MapEmitter::vectors(ArrayRef<Index> outer, ArrayRef<Index> at, Value mask) {
@@ -73,14 +75,28 @@ void MapEmitter::vectors(ArrayRef<Index> outer, ArrayRef<Index> at, Value mask) 
     coords.push_back(coordsOf(all));
   }
   evaluator.forget();
-  // All results are computed before the first is stored: an output may lie over an input.
   IndexMath math = evaluator.math();
+  if (code.streamsResults)
+    for (const Access &access : coords) prefetch(access);
+  // All results are computed before the first is stored: an output may lie over an input.
   for (const Access &access : coords)
     for (uint32_t output : spec.outputs)
       evaluator.at(output, math.reshape(access, domain.loops, spec.values[output].dims), {{}, mask});
   for (const Access &access : coords)
     for (unsigned number = 0; number < spec.outputs.size(); ++number) storeOutput(number, access, domain.loops, {{}, mask});
   evaluator.forget();
+}
+
+/// The processor's own prefetching stops at the end of a page, and waits there for each.
+void MapEmitter::prefetch(const Access &access) {
+  constexpr int64_t kBytesAhead = 2048;
+  IndexMath math = evaluator.math();
+  for (uint32_t input = 0; input < spec.numInputs; ++input) {
+    const TensorSpec &type = spec.values[input];
+    if (type.dims != domain.shape) continue;
+    Index at = math.linear(math.reshape(access, domain.loops, type.dims), type.dims);
+    code.prefetch(type.dtype, pointers[input], math.add(at, kBytesAhead / static_cast<int64_t>(sizeOf(type.dtype))));
+  }
 }
 
 void MapEmitter::flat(Value begin, Value end) {
@@ -184,14 +200,52 @@ void MapEmitter::emit(Value begin, Value end, Launch &launch) {
   rows(begin, end, std::max<int64_t>(blocks, 1));
 }
 
+/// Whether results should go past the caches, if they are of a size that makes it worth two forms of the loops: they must
+/// lie aligned, and not over inputs, whose lines are in the cache by then.
+static Value mayStream(Code &code, const KernelSpec &spec, const Domain &domain, ArrayRef<Value> pointers) {
+  constexpr int64_t kStreamedBytes = int64_t(48) << 20;
+  Dim size = product(domain.shape);
+  if (code.lanes == 1 || spec.partials || !size.isConstant() || config::isDisabled("stream-results")) return {};
+  SmallVector<Value> results, inputs;
+  int64_t bytes = 0;
+  for (auto [number, output] : llvm::enumerate(spec.outputs)) {
+    if (!(product(spec.values[output].dims) == size)) continue;
+    results.push_back(pointers[spec.numInputs + number]);
+    bytes += size.constant() * sizeOf(spec.values[output].dtype);
+  }
+  if (bytes < kStreamedBytes) return {};
+  for (uint32_t input = 0; input < spec.numInputs; ++input)
+    if (product(spec.values[input].dims) == size) inputs.push_back(pointers[input]);
+  auto numberOf = [&](Value pointer) { return LLVM::PtrToIntOp::create(code.b, code.loc, code.b.getI64Type(), pointer).getResult(); };
+  Value may;
+  for (Value result : results) {
+    Value low = code.binary<arith::AndIOp>(numberOf(result), code.i64(63));
+    may = code.conjunction(may, code.compare(arith::CmpIPredicate::eq, low, code.i64(0)));
+    for (Value input : inputs) may = code.conjunction(may, code.compare(arith::CmpIPredicate::ne, numberOf(result), numberOf(input)));
+  }
+  return may;
+}
+
 void emitBody(Code &code, const KernelSpec &spec, ArrayRef<Value> pointers, Value begin, Value end, Launch &launch) {
   if (spec.isEpilogue) return emitTiles(code, spec, pointers, begin, end);
   if (int product = contractionOf(spec); product >= 0)
     return emitContraction({code, spec, spec.ops[product], pointers, begin, end, launch});
   StatusOr<Domain> domain = planDomain(spec);
   if (!domain.isOk()) return code.refuse(domain.status().message());
-  if (domain->isMap()) MapEmitter(code, spec, domain.value(), pointers).emit(begin, end, launch);
-  else ReductionEmitter(code, spec, domain.value(), pointers).emit(begin, end, launch);
+  auto emitLoops = [&] {
+    if (domain->isMap()) MapEmitter(code, spec, domain.value(), pointers).emit(begin, end, launch);
+    else ReductionEmitter(code, spec, domain.value(), pointers).emit(begin, end, launch);
+  };
+  Value streams = mayStream(code, spec, domain.value(), pointers);
+  if (!streams) return emitLoops();
+  auto streamed = [&] {
+    code.streamsResults = true;
+    emitLoops();
+    code.streamsResults = false;
+    code.fenceStores();
+    return SmallVector<Value>();
+  };
+  code.branch(streams, {}, streamed, [&] { return emitLoops(), SmallVector<Value>(); });
 }
 
 } // namespace tinyfin::cpu

@@ -103,7 +103,16 @@ static bool isFirstLaneOnly(Value mask) {
   return llvm::count(values, true) == 1 && *values.begin();
 }
 
-void Code::store(DType dtype, Value value, Value pointer, const Index &at, Value mask) {
+void Code::prefetch(DType dtype, Value pointer, const Index &at) {
+  Value where = address(pointer, IndexMath(*this).scalar(at), storageType(dtype));
+  LLVM::Prefetch::create(b, loc, where, /*rw=*/0u, /*hint=*/3u, /*cache=*/1u);
+}
+
+void Code::fenceStores() {
+  LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr("llvm.x86.sse.sfence"), ValueRange());
+}
+
+void Code::store(DType dtype, Value value, Value pointer, const Index &at, Value mask, bool streams) {
   Type storage = storageType(dtype);
   unsigned alignment = sizeOf(dtype);
   IndexMath math(*this);
@@ -114,6 +123,8 @@ void Code::store(DType dtype, Value value, Value pointer, const Index &at, Value
     return void(LLVM::StoreOp::create(b, loc, toStorage(dtype, first), where, alignment));
   }
   Value item = toStorage(dtype, at.isUniform() ? value : widen(value));
+  bool isWhole = !mask && isVector(item) && at.stride == 1;
+  if (streams && isWhole && (isAligned || (at.align % lanes == 0 && at.offset % lanes == 0))) return void(LLVM::StoreOp::create(b, loc, item, where, alignment * lanes, false, /*isNonTemporal=*/true));
   if (at.isUniform() || !mask) return void(LLVM::StoreOp::create(b, loc, item, where, alignment));
   LLVM::MaskedStoreOp::create(b, loc, item, where, widen(mask), b.getI32IntegerAttr(alignment));
 }

@@ -63,26 +63,31 @@ static Value scale(Code &code, Value y, Value n, llvm::function_ref<Value(Value)
   return code.binary<MulFOp>(code.binary<MulFOp>(y, powerOfTwo(half)), powerOfTwo(rest));
 }
 
-/// AVX-512 has the scaling as one instruction.
-static Value scaleByInstruction(Code &code, Value y, Value exponent) {
-  Type mask = code.b.getI16Type(), mode = code.b.getI32Type();
-  Value all = code.integer(-1, mask), current = code.integer(4, mode); // rounding as the thread's
+/// AVX-512 has the scaling as one instruction; lanes that are not `wanted` become 0.
+static Value scaleByInstruction(Code &code, Value y, Value exponent, Value wanted) {
+  Type i16 = code.b.getI16Type();
+  Value mask = LLVM::BitcastOp::create(code.b, code.loc, i16, wanted), current = code.integer(4, code.b.getI32Type()); // rounding as the thread's
+  Value zero = code.widen(code.constant(0, y));
   return LLVM::CallIntrinsicOp::create(code.b, code.loc, y.getType(),
                                        code.b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
-                                       ValueRange{y, exponent, y, all, current})
+                                       ValueRange{y, exponent, zero, mask, current})
       .getResult(0);
 }
 
+/// Far below 0, as where scores are masked, 0 is chosen: made by scaling, each would be an assist of the processor.
 Value Polynomials::exp32(Value x) {
-  x = clamp(x, -104.0, 89.0); // beyond: 0 and inf, which the scaling makes
+  Value wanted = code.compare(CmpFPredicate::UGE, x, k(-104.0, x));
+  x = code.select(code.compare(CmpFPredicate::OGT, x, k(89.0, x)), k(89.0, x), x); // inf, which the scaling makes
+  bool byInstruction = code.machine.lanes == 16 && Code::isVector(x);
+  if (!byInstruction) x = code.select(wanted, x, k(0, x));
   Nearest n = nearest(code, code.binary<MulFOp>(x, k(1.44269504088896341, x)));
   Value r = code.fsub(x, code.fmul(n.real, k(0.693359375, x)));
   r = code.fsub(r, code.fmul(n.real, k(-2.12194440e-4, x)));
   Value p = horner(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1});
   Value y = code.fadd(code.fmul(p, code.fmul(r, r)), code.fadd(r, k(1, r)));
-  if (code.machine.lanes == 16 && Code::isVector(x)) return scaleByInstruction(code, y, n.real);
+  if (byInstruction) return scaleByInstruction(code, y, n.real, wanted);
   Type real = Code::elementOf(x);
-  return scale(code, y, n.integer, [&](Value e) { return powerOfTwo(e, real); });
+  return code.select(wanted, scale(code, y, n.integer, [&](Value e) { return powerOfTwo(e, real); }), k(0, x));
 }
 
 Value Polynomials::exp64(Value x) {

@@ -8,13 +8,25 @@ using namespace mlir::arith;
 
 namespace tinyfin::cpu {
 
+/// p / q for q that is neither 0, denormal nor infinite: an estimate of 14 bits, one step of Newton's, and the remainder.
+/// A vector's division takes as long as a dozen products.
+Value Polynomials::quotient(Value p, Value q) {
+  if (code.machine.lanes != 16 || !Code::isVector(q)) return code.fdiv(p, q);
+  auto call = LLVM::CallIntrinsicOp::create(code.b, code.loc, q.getType(), code.b.getStringAttr("llvm.x86.avx512.rcp14.ps.512"),
+                                            ValueRange{q, q, code.integer(-1, code.b.getI16Type())});
+  Value r = call.getResult(0);
+  r = code.fmul(r, code.fsub(k(2, q), code.fmul(q, r)));
+  Value near = code.fmul(p, r);
+  return code.fadd(near, code.fmul(r, code.fsub(p, code.fmul(q, near))));
+}
+
 Value Polynomials::tanh32(Value x) {
   Value c = clamp(x, -7.90531110763549805, 7.90531110763549805), z = code.fmul(c, c);
   Value p = horner(z, {-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08,
                        1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03});
   Value q = horner(z, {1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03});
   Value small = code.compare(CmpFPredicate::OLT, abs(x), k(0.0004, x));
-  return code.select(small, x, code.fdiv(code.fmul(c, p), q));
+  return code.select(small, x, quotient(code.fmul(c, p), q));
 }
 
 Value Polynomials::tanh64(Value x) {
@@ -35,7 +47,7 @@ Value Polynomials::erf32(Value x) {
                        -1.42647390514189e-02});
   // The products of denormals would lose digits; here x^3 / 3 is beyond float32's.
   Value small = code.compare(CmpFPredicate::OLT, abs(x), k(1e-4, x));
-  return code.select(small, code.fmul(x, k(2 * std::numbers::inv_sqrtpi, x)), code.fdiv(code.fmul(c, p), q));
+  return code.select(small, code.fmul(x, k(2 * std::numbers::inv_sqrtpi, x)), quotient(code.fmul(c, p), q));
 }
 
 Value Polynomials::erf64(Value x) {

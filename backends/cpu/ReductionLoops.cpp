@@ -29,8 +29,8 @@ Value identityOf(Code &code, const KernelSpec &spec, const KernelOp &op) {
 
 Value combine(Code &code, const KernelSpec &spec, const KernelOp &op, Value a, Value b) {
   DType dtype = dtypeOfReduction(spec, op);
-  if (op.id == OpId::ReduceMax) return emitMaximum(code, dtype, a, b);
-  if (op.id == OpId::ReduceMin) return emitMinimum(code, dtype, a, b);
+  if (op.id == OpId::ReduceMax) return emitMaximum(code, dtype, b, a);
+  if (op.id == OpId::ReduceMin) return emitMinimum(code, dtype, b, a);
   return isFloat(dtype) ? code.fadd(a, b) : code.binary<AddIOp>(a, b);
 }
 
@@ -41,6 +41,18 @@ vector::CombiningKind kindOf(const KernelSpec &spec, const KernelOp &op) {
   if (isFloat(dtype)) return isMax ? vector::CombiningKind::MAXIMUMF : vector::CombiningKind::MINIMUMF;
   if (dtype == DType::U8) return isMax ? vector::CombiningKind::MAXUI : vector::CombiningKind::MINUI;
   return isMax ? vector::CombiningKind::MAXSI : vector::CombiningKind::MINSI;
+}
+
+/// Of all lanes: as a tree, each step one shuffle. Extremes of floats have no instruction that NaN wins in.
+Value overLanes(Code &code, const KernelSpec &spec, const KernelOp &op, Value v) {
+  bool isExtreme = op.id == OpId::ReduceMax || op.id == OpId::ReduceMin;
+  if (!isExtreme || !isFloat(dtypeOfReduction(spec, op)) || !Code::isVector(v)) return code.acrossLanes(kindOf(spec, op), v);
+  for (int distance = code.lanes / 2; distance > 0; distance /= 2) {
+    SmallVector<int64_t> from(code.lanes);
+    for (int lane = 0; lane < code.lanes; ++lane) from[lane] = lane ^ distance;
+    v = combine(code, spec, op, v, vector::ShuffleOp::create(code.b, code.loc, v, v, from));
+  }
+  return vector::ExtractOp::create(code.b, code.loc, v, ArrayRef<int64_t>{0});
 }
 
 } // namespace
@@ -55,6 +67,7 @@ ReductionEmitter::ReductionEmitter(Code &code, const KernelSpec &spec, const Dom
     writesFull = true;
     writeLevel = std::max<unsigned>(writeLevel, domain.levels[output]);
   }
+  lastLevel = std::max<unsigned>(items.size() - 1, writesFull ? writeLevel : 0);
   at.resize(domain.loops.size());
 }
 
@@ -154,7 +167,7 @@ int ReductionEmitter::unrollOf(unsigned number) const {
 }
 
 void ReductionEmitter::planRows() {
-  constexpr int64_t kMaxRow = 8192, kMaxHeld = 2; // 64 KiB of stack
+  constexpr int64_t kMaxRow = 32768, kMaxElements = 32768; // 128 KiB of stack
   int64_t row = 1;
   for (auto [extent, reduced] : llvm::zip_equal(domain.loops, domain.isReduced)) {
     if (!reduced) continue;
@@ -165,7 +178,7 @@ void ReductionEmitter::planRows() {
   for (const KernelOp &op : llvm::reverse(spec.ops)) { // what is nearest to the results saves most
     const TensorSpec &type = spec.values[op.result];
     bool isSingle = isFloat(type.dtype) && type.dtype != DType::F64;
-    if (op.isConstant() || !isHeavy(op.id) || type.dims != domain.shape || !isSingle || held.size() == kMaxHeld) continue;
+    if (op.isConstant() || !isHeavy(op.id) || type.dims != domain.shape || !isSingle || (held.size() + 1) * row > kMaxElements) continue;
     auto uses = [&](const std::vector<bool> &loop) { return loop[op.result]; };
     if (llvm::count_if(used, uses) < 2) continue;
     unsigned first = llvm::find_if(used, uses) - used.begin();
@@ -181,6 +194,20 @@ Index ReductionEmitter::rowPosition() {
   return evaluator.math().linear(access, extents);
 }
 
+/// While the last loop works on a row that the caches hold, memory brings the next one.
+void ReductionEmitter::prefetchNextRow(const Access &access) {
+  Dim row(1);
+  for (auto [extent, reduced] : llvm::zip_equal(domain.loops, domain.isReduced))
+    if (reduced) row = product({row, extent});
+  if (!row.isConstant()) return;
+  IndexMath math = evaluator.math();
+  for (uint32_t input = 0; input < spec.numInputs; ++input) {
+    const TensorSpec &type = spec.values[input];
+    if (used[0][input] && type.dims == domain.shape)
+      code.prefetch(type.dtype, pointers[input], math.add(math.linear(access, type.dims), row.constant()));
+  }
+}
+
 void ReductionEmitter::body(ArrayRef<Index> lanes, Value mask, llvm::SmallVectorImpl<Value> &carried) {
   bool isRow = domain.laneIsReduced();
   unsigned width = isRow ? unroll : columnCount;
@@ -190,6 +217,7 @@ void ReductionEmitter::body(ArrayRef<Index> lanes, Value mask, llvm::SmallVector
     Value tail = isRow ? mask : columnMasks[u];
     if (!held.empty()) evaluator.setRowPosition(rowPosition());
     Access coords = coordsOf(at), access = evaluator.math().reshape(coords, domain.loops, domain.shape);
+    if (isRow && current == lastLevel && lastLevel > 0) prefetchNextRow(access);
     if (current < items.size()) {
       for (auto [i, item] : llvm::enumerate(items[current])) {
         Value value = code.widen(evaluator.at(item.op->operands[0], access, {{}, tail}));
@@ -202,6 +230,16 @@ void ReductionEmitter::body(ArrayRef<Index> lanes, Value mask, llvm::SmallVector
       if (current == writeLevel && !isKept(number)) storeOutput(number, coords, domain.loops, {{}, tail});
   }
   evaluator.forget();
+}
+
+Value ReductionEmitter::shiftOfStores() {
+  bool isSingleLoop = llvm::count(domain.isReduced, true) == 1;
+  Dim row = domain.loops.back();
+  if (!code.streamsResults || !writesFull || current != writeLevel || !isSingleLoop || !domain.laneIsReduced()) return {};
+  if (!row.isConstant() || row.constant() % code.lanes == 0 || row.constant() < 4 * code.lanes) return {};
+  IndexMath math = evaluator.math();
+  Value start = code.mul(math.scalar(math.linear(keptCoords(0), keptExtents)), code.i64(row.constant()));
+  return code.remainder(start, code.i64(code.lanes));
 }
 
 void ReductionEmitter::nest(unsigned loop, llvm::SmallVectorImpl<Value> &carried) {
@@ -221,6 +259,12 @@ void ReductionEmitter::nest(unsigned loop, llvm::SmallVectorImpl<Value> &carried
   if (isLane) {
     auto inner = [&](ArrayRef<Index> lanes, Value mask, llvm::SmallVectorImpl<Value> &values) { body(lanes, mask, values); };
     VectorLoop vectors(code, unroll);
+    if (Value shift = shiftOfStores()) {
+      code.isAligned = true;
+      vectors.runShifted(extent, shift, carried, inner);
+      code.isAligned = false;
+      return;
+    }
     return isCut ? vectors.run(low, high, chunk, carried, inner) : vectors.run(extent, carried, inner);
   }
   SmallVector<Value> results = code.loop(low, high, code.i64(1), ValueRange(carried), [&](Value iv, ValueRange inside) {
@@ -241,7 +285,7 @@ void ReductionEmitter::finish(ArrayRef<Value> carried) {
     if (isRow) {
       Value sum = slots[0];
       for (Value slot : slots.drop_front()) sum = combine(code, spec, *item.op, sum, slot);
-      item.results.assign(1, code.acrossLanes(kindOf(spec, *item.op), sum));
+      item.results.assign(1, overLanes(code, spec, *item.op, sum));
     }
     if (item.op->id != OpId::Mean || spec.partials) continue;
     Value count = code.i64(1);

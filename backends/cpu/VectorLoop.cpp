@@ -51,4 +51,12 @@ void VectorLoop::run(Value low, Value high, int64_t align, llvm::SmallVectorImpl
   strided(middle, high, code.lanes, 1, true, align, carried, body);
 }
 
+void VectorLoop::runShifted(Dim extent, Value shift, llvm::SmallVectorImpl<Value> &carried, Body body) {
+  // Before the first whole vector stands one whose lanes are on from `shift` (from its end where nothing is left over).
+  Value lanes = code.i64(code.lanes), whole = code.sub(lanes, shift);
+  Value on = code.b.createOrFold<arith::XOrIOp>(code.loc, code.tailMask(shift), code.widen(code.integer(1, code.b.getI1Type())));
+  body(vectors(code.sub(code.i64(0), shift), 0, 1, 1), on, carried);
+  run(whole, code.extent(extent), 1, carried, body);
+}
+
 } // namespace tinyfin::cpu

@@ -15,6 +15,8 @@ public:
   void run(Dim extent, llvm::SmallVectorImpl<Value> &carried, Body body);
   /// Over [low, high), where low is a multiple of `align`.
   void run(Value low, Value high, int64_t align, llvm::SmallVectorImpl<Value> &carried, Body body);
+  /// Over [0, extent), whole vectors at positions that are `shift` short of multiples of the vector's length.
+  void runShifted(Dim extent, Value shift, llvm::SmallVectorImpl<Value> &carried, Body body);
 
 private:
   void unrolled(int64_t count, llvm::SmallVectorImpl<Value> &carried, Body body);

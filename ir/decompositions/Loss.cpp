@@ -21,8 +21,14 @@ void decomposeCrossEntropy(RuleContext &c) {
   r.assertOp(r.logicalAnd(r.ge(labels, labels.like(0)), r.lt(labels, end)), "cross_entropy: a label is out of range");
   Expr logits = r.wide(r.x(0)), places = r.iota({1, classes}, 1, labels.dtype());
   Expr isLabel = r.eq(places, r.reshape(labels, {batch, 1}));
-  Expr chosen = r.select(isLabel, r.logSoftmax(logits, 1), logits.like(0));
-  yieldReduced(r, -r.sum(chosen, {1}, /*keepdims=*/false));
+  // log(sum(exp(x - max))) - (x[label] - max): the label's logit is found on the way to the maximum. Sums of a row's
+  // exponentials are what the derivative's softmax needs too.
+  Axes row{1};
+  Expr chosen = r.sum(r.select(isLabel, logits, logits.like(0)), row, /*keepdims=*/true);
+  if (classes.is(0)) return yieldReduced(r, r.reshape(chosen, {batch}));
+  Expr largest = r.reduceMax(logits, row, /*keepdims=*/true);
+  Expr logarithm = r.log(r.sum(r.exp(logits - largest), row, /*keepdims=*/true));
+  yieldReduced(r, r.reshape(logarithm - (chosen - largest), {batch}));
 }
 
 void decomposeMseLoss(RuleContext &c) {
