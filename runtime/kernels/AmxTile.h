@@ -18,10 +18,10 @@ struct SquareInputs {
   int64_t aRow, aTile, aStep;
   const char *b;
   int64_t bStep, steps;
-  const char *ahead; // rows of `steps` lines that are fetched into L2 meanwhile
-  int64_t aheadRow, aheadRows;
-  const char *target; // rows of a line each that will be stored to: fetched as well
-  int64_t targetRow, targetRows;
+  const char *ahead = nullptr; // rows of `steps` lines that are fetched into L2 meanwhile
+  int64_t aheadRow = 0, aheadRows = 0;
+  const char *target = nullptr; // rows of a line each that will be stored to: fetched as well
+  int64_t targetRow = 0, targetRows = 0;
 };
 
 /// c[32][32], rows cRow bytes apart, = or += A * B; meanwhile what is pending is stored. `rowTiles`, `colTiles` of 1
