@@ -49,10 +49,18 @@ struct TileConsumer {
   int numArgs = 1; // at most kMaxConsumerArgs, with the block
 };
 
+/// Who packs B. Lines that one core packs and all others read cost dearly when they are packed again, so a slice of
+/// columns is rather packed by each thread that needs it, once while the thread goes through its blocks of rows.
+enum class MatmulPacking : uint8_t {
+  Chunk,  // each chunk what it needs, if anything
+  Thread, // a thread's slice of columns
+  First,  // all of B in a phase of its own
+};
+
 /// How a product is cut. A chunk is one block: some rows times some columns of one matrix, all of k.
 struct MatmulBlocking {
-  bool packsFirst = false;    // all of B in a phase of its own; else each chunk packs what it needs, if anything
-  bool packsRows = false;     // all of A too
+  MatmulPacking packing = MatmulPacking::Chunk;
+  bool packsRows = false;     // all of A too, before the blocks
   int64_t rows = 0, cols = 0; // of a block
   int64_t rowBlocks = 0, colBlocks = 0, chunks = 0;
   int64_t grain = 1; // chunks that are handed out together
@@ -76,6 +84,7 @@ private:
   struct Call;
   void run(Call &call, ThreadPool &pool) const;
   void runChunk(const Call &call, int64_t index) const;
+  const std::byte *packSlice(const Call &call, const void *b, int64_t number, int64_t cols) const;
   size_t packedBytes() const;
   void pack(const void *rhs, void *packed, ThreadPool &pool) const;
   const std::byte *packRows(const void *lhs, ThreadPool &pool) const;

@@ -35,8 +35,8 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   MatmulBlocking result;
   int64_t batches = spec.batches();
   if (spec.m == 0 || spec.n == 0 || batches == 0) return result;
-  int64_t depth = std::max<int64_t>(spec.k, 1), work = batches * (spec.m + product.packingRows) * spec.n * depth;
-  int64_t panels = ceilDiv(spec.n, product.panelCols);
+  int64_t depth = std::max<int64_t>(spec.k, 1), panels = ceilDiv(spec.n, product.panelCols);
+  int64_t work = batches * (spec.m + product.packingRows) * panels * product.panelCols * depth;
   int64_t maxCols = std::clamp(kSliceBytes / (product.panelBytes(depth) / product.panelCols), kLeastCols, kMostCols);
   Cut cut{batches,
           spec.m,
@@ -44,7 +44,8 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
           panels,
           product.panelCols,
           product.rowMultiple,
-          ceilDiv(spec.m, product.blockRows),
+          std::max<int64_t>(1, (spec.m + (product.rowMultiple > 1 ? product.blockRows - 1 : product.blockRows / 2)) /
+                                   product.blockRows),
           ceilDiv(spec.n, maxCols)};
   int64_t wanted = std::min(product.enoughChunks, work / product.chunkWork);
   if (product.rowMultiple > 1) wanted = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(wanted)));
@@ -62,10 +63,15 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   result.chunks = batches * result.rowBlocks * result.colBlocks;
   result.grain = std::max<int64_t>(1, product.chunkWork / ((result.rows + product.packingRows) * result.cols * depth));
   int64_t packedBytes = spec.rightBatches() * panels * product.panelBytes(spec.k);
-  result.packsFirst = !product.multiplyUnpacked || (result.rowBlocks > 1 && packedBytes <= kMostPackedBytes);
+  int64_t sliceBytes = ceilDiv(result.cols, product.panelCols) * product.panelBytes(spec.k);
+  bool packsOnce = result.rowBlocks == 1 && product.multiplyUnpacked;
+  if (!packsOnce && sliceBytes <= product.sliceBytes)
+    result.packing = MatmulPacking::Thread;
+  else if (!product.multiplyUnpacked || (!packsOnce && packedBytes <= kMostPackedBytes))
+    result.packing = MatmulPacking::First;
   gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
-  result.packsRows = result.packsFirst && spec.batchRank == 0 && result.colBlocks > 1 && product.packsRows &&
-                     product.packsRows(a, spec.k);
+  result.packsRows = result.packing == MatmulPacking::First && spec.batchRank == 0 && result.colBlocks > 1 &&
+                     product.packsRows && product.packsRows(a, spec.k);
   return result;
 }
 

@@ -4,6 +4,7 @@
 //     pack the rows of A into panels of up to kTileRows, if they do not lie well as they are
 //     for each panel of B, for each panel of A: a register tile, added to C from the second block of k on.
 #include "runtime/kernels/MatmulGemm.h"
+#include "runtime/kernels/MatmulDots.h"
 #include "runtime/kernels/MatmulPack.h"
 #include "runtime/kernels/PackedProduct.h"
 #include "runtime/kernels/Scratch.h"
@@ -239,6 +240,11 @@ template <class Acc, class T> void multiplyAs(const Block &block) {
   if (block.m == 0 || block.n == 0) return;
   bool direct = block.wide || std::is_same_v<Acc, T>;
   if (block.k == 0) return direct ? storeEmptyProduct<Acc>(block) : storeEmptyProduct<T>(block);
+  if constexpr (std::is_same_v<Acc, T>)
+    if (block.m <= kDotRows && block.k >= kLanes<Acc> && block.aCol == 1 && block.bRow == 1 && block.bCol != 1)
+      return multiplyByDots(static_cast<const Acc *>(block.a), block.aRow, static_cast<const Acc *>(block.b),
+                            block.bCol, block.m, block.n, block.k, static_cast<Acc *>(block.c), block.ldc,
+                            block.accumulate);
   if (direct) return BlockProduct<Acc, T>(block, static_cast<Acc *>(block.c), block.ldc).run(block.accumulate);
   multiplyNarrow<Acc, T>(block);
 }
@@ -250,7 +256,8 @@ constexpr PackedProduct kOwn = {.panelCols = kTileCols<Acc>,
                                 .depthPiece = 128,
                                 .chunkWork = 1 << 19,
                                 .enoughChunks = 32,
-                                .packingRows = 0,
+                                .packingRows = 16,
+                                .sliceBytes = 2 << 20,
                                 .panelBytes = panelBytes<Acc>,
                                 .packPanels = packPanels<Acc, T>,
                                 .multiplyBlock = multiplyPacked<Acc, T>,

@@ -5,6 +5,7 @@
 #include "runtime/kernels/PackedProduct.h"
 #include "runtime/kernels/Scratch.h"
 #include <algorithm>
+#include <atomic>
 #include <new>
 #include <string>
 
@@ -50,6 +51,13 @@ struct Packing {
     });
   }
 };
+/// What lies in this thread's scratch for a packed slice.
+struct PackedSlice {
+  uint64_t execution = 0; // 0 is none
+  int64_t number = 0;     // of the slice
+};
+thread_local PackedSlice packedSlice;
+std::atomic<uint64_t> executions{0}; // so far: their numbers tell them apart
 
 } // namespace
 
@@ -60,6 +68,7 @@ struct MatmulPlan::Call {
   const TileConsumer *consumer;
   const std::byte *packed;               // B, or null
   const std::byte *packedRows = nullptr; // A, or null
+  uint64_t number = 0;                   // of the execution
 };
 
 StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
@@ -88,6 +97,19 @@ const std::byte *MatmulPlan::packRows(const void *lhs, ThreadPool &pool) const {
   return packed;
 }
 
+/// The packed panels of slice `number` of B, whose first column `b` points at: the thread's chunks before may have
+/// packed it.
+const std::byte *MatmulPlan::packSlice(const Call &call, const void *b, int64_t number, int64_t cols) const {
+  int64_t panels = ceilDiv(cols, product->panelCols);
+  void *packed = scratchBytes(ScratchUse::GemmPacked, panels * product->panelBytes(spec.k));
+  if (packedSlice.execution != call.number || packedSlice.number != number) {
+    gemm::MatrixView view{b, spec.transposeRhs ? 1 : spec.n, spec.transposeRhs ? spec.k : 1};
+    product->packPanels(view, spec.k, cols, {0, panels, 0, spec.k}, packed);
+    packedSlice = {call.number, number};
+  }
+  return static_cast<const std::byte *>(packed);
+}
+
 void MatmulPlan::runChunk(const Call &call, int64_t index) const {
   // Neighbouring chunks share their columns of B.
   int64_t batch = index / (blocking.rowBlocks * blocking.colBlocks);
@@ -110,13 +132,16 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
   void *result = static_cast<std::byte *>(call.result) + ((batch * spec.m + row) * spec.n + col) * size;
   int64_t ldc = direct ? spec.n : cols;
   void *c = direct ? result : scratchBytes(ScratchUse::GemmC, rows * cols * wideSize);
-  if (const std::byte *panels = call.packed) {
-    int64_t panel = spec.rightBatch(batch) * ceilDiv(spec.n, product->panelCols) + col / product->panelCols;
-    const std::byte *packedRows = call.packedRows;
-    if (packedRows) packedRows += row / product->rowMultiple * product->panelBytes(spec.k);
+  const std::byte *panels = call.packed, *packedRows = call.packedRows;
+  if (packedRows) packedRows += row / product->rowMultiple * product->panelBytes(spec.k);
+  if (panels)
+    panels += (spec.rightBatch(batch) * ceilDiv(spec.n, product->panelCols) + col / product->panelCols) *
+              product->panelBytes(spec.k);
+  else if (blocking.packing == MatmulPacking::Thread)
+    panels = packSlice(call, b.data, spec.rightBatch(batch) * blocking.colBlocks + col / blocking.cols, cols);
+  if (panels) {
     auto *multiply = rounds ? product->multiplyRounded : product->multiplyBlock;
-    multiply({a, rows, spec.k, panels + panel * product->panelBytes(spec.k), cols, c, ldc,
-              std::min(blocking.rows, spec.m - row - rows), packedRows});
+    multiply({a, rows, spec.k, panels, cols, c, ldc, std::min(blocking.rows, spec.m - row - rows), packedRows});
   } else {
     product->multiplyUnpacked(spec.dtype, {.m = rows,
                                            .n = cols,
@@ -142,7 +167,8 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
 }
 
 void MatmulPlan::run(Call &call, ThreadPool &pool) const {
-  if (!call.packed && blocking.packsFirst) {
+  call.number = executions.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (!call.packed && blocking.packing == MatmulPacking::First) {
     void *packed = scratchBytes(ScratchUse::GemmPacked, packedBytes());
     pack(call.rhs, packed, pool);
     call.packed = static_cast<const std::byte *>(packed);

@@ -39,7 +39,8 @@ struct PackedProduct {
   int64_t depthPiece;   // ranges of depth begin at multiples of it
   int64_t chunkWork;    // multiply-adds worth handing to a thread: about 5 us
   int64_t enoughChunks; // more are not needed for a thread that is held up to leave little behind
-  int64_t packingRows;  // rows of A that cost as much as packing B
+  int64_t packingRows;  // rows of A that cost as much as reading and packing B
+  int64_t sliceBytes;   // of B packed that each thread rather packs for itself than shares
   /// Bytes from one panel to the next.
   int64_t (*panelBytes)(int64_t k);
   /// Packs a range of B (k x n) into `packed`, where panel 0 begins.

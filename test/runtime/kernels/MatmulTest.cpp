@@ -123,6 +123,29 @@ TEST(Matmul, AlternatesWithConvolutionsOfBf16) {
   }
 }
 
+TEST(Matmul, FewRowsOfEveryCount) {
+  for (DType dtype : {DType::F32, DType::F64})
+    for (int64_t m = 1; m <= 18; ++m)
+      for (auto [n, k] : {std::array<int64_t, 2>{1, 16}, {5, 17}, {25, 100}, {70, 15}, {13, 31}})
+        for (bool right : {false, true}) check({{m, k}, right ? Dims{n, k} : Dims{k, n}, {m, n}, false, right}, dtype);
+}
+
+/// A thread packs a slice of columns for itself and goes through blocks of rows: slices, batches and calls that
+/// follow each other on one thread must not be mixed up.
+TEST(MatmulPlan, SlicesOfOneThreadAreKeptApart) {
+  Dims lhsDims{3, 400, 64}, rhsDims{3, 64, 700}, resultDims{3, 400, 700};
+  auto plan = MatmulPlan::create(MatmulSpec::from(DType::F32, lhsDims, rhsDims, false, false).value());
+  ASSERT_TRUE(plan.isOk());
+  ThreadPool pool(1);
+  for (uint32_t seed : {1, 2}) {
+    TestTensor lhs = TestTensor::random(DType::F32, lhsDims, seed),
+               rhs = TestTensor::random(DType::F32, rhsDims, seed + 7);
+    TestTensor result(DType::F32, resultDims);
+    ASSERT_TRUE(plan->execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool).isOk());
+    expectNear(result, product({lhsDims, rhsDims, resultDims}, lhs, rhs));
+  }
+}
+
 TEST(Matmul, BatchesBroadcast) {
   for (DType dtype : kFloatDTypes) {
     check({{2, 3, 4, 5}, {2, 3, 5, 6}, {2, 3, 4, 6}}, dtype);
@@ -161,7 +184,7 @@ TEST(MatmulPlan, NaNAndInfinityArrive) {
   expectNear(result, std::vector<double>(16 * 33, std::nan("")));
 }
 
-TEST(MatmulPlan, PrepackedOperandsGiveTheSameBits) {
+TEST(MatmulPlan, PrepackedOperandsGiveTheSameResult) {
   const int64_t sizes[][3] = {{1, 1, 1}, {3, 70, 50}, {16, 384, 384}, {100, 33, 700}, {333, 411, 150}, {5, 3, 0}};
   for (DType dtype : kFloatDTypes)
     for (auto [m, n, k] : sizes)
@@ -179,7 +202,8 @@ TEST(MatmulPlan, PrepackedOperandsGiveTheSameBits) {
         EXPECT_GE(plan->prepackedBytes(), 2 * n * k * sizeOf(dtype));
         ASSERT_TRUE(plan->execute(lhs.arg().data, nullptr, packed.arg().data, pool).isOk());
         expectNear(packed, product({lhsDims, rhsDims, {2, m, n}, false, right}, lhs, rhs));
-        EXPECT_EQ(plain, packed);
+        // Few rows and a transposed operand are scalar products unless it is packed: sums in another order.
+        if (m > 16 || !right) EXPECT_EQ(plain, packed);
       }
 }
 
