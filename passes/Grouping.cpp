@@ -2,8 +2,8 @@
 // Greedy merging of groups without making a cycle.
 //   1. The block is cut into windows, so that the reachability matrix stays small: a path that leaves a window
 //      leads to earlier ones and never comes back.
-//   2. reach[g] is the set of groups that g needs, directly or not. A and B may merge if no group between them needs
-//      one and is needed by the other.
+//   2. reach[g] is the set of groups that g needs, directly or not, neededBy[g] the other way round. A and B may merge if
+//      no group between them needs one and is needed by the other. A merge touches who needs one of the two alone.
 //   3. Contractions grow first: in program order a product's elementwise readers join it, then what they alone read.
 //   4. In program order each op's group is merged with its producers' groups, then with siblings that share an input.
 #include "passes/Grouping.h"
@@ -17,7 +17,7 @@ using namespace mlir;
 namespace tinyfin::fin {
 namespace {
 
-constexpr size_t kWindow = 2048;
+constexpr size_t kWindow = 8192;
 constexpr size_t kMostSiblings = 8; // groups that share an input and are tried pairwise
 
 using Ops = SmallVector<Operation *>;
@@ -41,6 +41,12 @@ public:
         groups[i].reach |= groups[need].reach;
       }
     }
+    for (Group &group : groups) group.neededBy.resize(nodes.size());
+    for (unsigned i = nodes.size(); i-- > 0;)
+      for (unsigned need : groups[i].needs) {
+        groups[need].neededBy.set(i);
+        groups[need].neededBy |= groups[i].neededBy;
+      }
   }
 
   // The latest product takes an op that reads several: the others are in memory by then.
@@ -98,7 +104,7 @@ private:
   struct Group {
     unsigned parent;
     SmallVector<unsigned> members, needs; // node numbers, members ascending
-    llvm::BitVector reach;                // roots and former roots
+    llvm::BitVector reach, neededBy;      // roots and former roots, and the other way round
     bool isFusable, isContraction, isStored;
     bool isLate; // some member is
   };
@@ -204,14 +210,36 @@ private:
     groups[root].isContraction |= groups[child].isContraction;
     groups[root].isLate |= groups[child].isLate;
     groups[root].members = std::move(members);
-    groups[root].reach |= groups[child].reach;
-    for (Group &group : groups)
-      if (group.parent == static_cast<unsigned>(&group - groups.data()) && (group.reach.test(root) || group.reach.test(child))) {
-        group.reach |= groups[root].reach;
-        group.reach.set(root);
-      }
-    groups[root].reach.reset(root);
+    uniteReach(root, child);
     return true;
+  }
+
+  /// Who needs one of the two needs from now on what either needs. Most need both already and are not looked at.
+  void uniteReach(unsigned root, unsigned child) {
+    llvm::BitVector onlyRoot = groups[root].neededBy, onlyChild = groups[child].neededBy; // who needs the one alone
+    onlyRoot.reset(groups[child].neededBy), onlyChild.reset(groups[root].neededBy);
+    llvm::BitVector ofRoot = groups[root].reach, ofChild = groups[child].reach; // what the one alone needs
+    ofRoot.reset(groups[child].reach), ofChild.reset(groups[root].reach);
+    ofChild.reset(root); // known to whoever needs the root; often nothing is left
+    onlyRoot.set(root);  // the group itself
+    addReach(onlyRoot, ofChild);
+    ofRoot.set(root);
+    addReach(onlyChild, ofRoot);
+    groups[root].neededBy |= groups[child].neededBy;
+    groups[root].reach.reset(root);
+    groups[root].neededBy.reset(root);
+  }
+  void addReach(const llvm::BitVector &users, const llvm::BitVector &added) {
+    SmallVector<unsigned> live, needs(added.set_bits_begin(), added.set_bits_end());
+    if (needs.empty()) return;
+    for (unsigned user : users.set_bits())
+      if (groups[user].parent == user) unite(groups[user].reach, added, needs), live.push_back(user);
+    for (unsigned need : needs) unite(groups[need].neededBy, users, live);
+  }
+  /// `members` are those of `added` that matter: set one by one if they are few.
+  static void unite(llvm::BitVector &set, const llvm::BitVector &added, ArrayRef<unsigned> members) {
+    if (members.size() > added.size() / 64) set |= added;
+    else for (unsigned member : members) set.set(member);
   }
 
   ArrayRef<Operation *> nodes;
