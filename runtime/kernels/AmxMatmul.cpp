@@ -84,6 +84,7 @@ private:
     in.aRow = kDepth * 2, in.aTile = kStepBytes / 2, in.aStep = kStepBytes;
     if (!block.packedA) {
       in.a = packed + (row - firstPacked) / kSquare * panelBytes(depth);
+      fetchUnpacked(in, row, column, k0);
       return in;
     }
     auto panelAt = [&](int64_t i, int64_t p) {
@@ -93,6 +94,15 @@ private:
     if (auto [nextRow, nextDepth] = panelAfter(row, k0); nextRow < block.m + block.rowsAfter)
       lookAhead(in, column, panelAt(nextRow, nextDepth), in.steps * in.aRow);
     return in;
+  }
+
+  /// Rows in lines along k that the next block of k, or the next block of rows, will pack.
+  void fetchUnpacked(SquareInputs &in, int64_t row, int64_t column, int64_t k0) const {
+    const bool further = k0 + kBlockDepth < block.k;
+    const int64_t from = further ? row : row + block.m, end = further ? block.m : block.m + block.rowsAfter;
+    if (block.a.column != 1 || from + kSquare > end) return;
+    const BFloat16 *next = block.a.data + from * block.a.row + (further ? k0 + kBlockDepth : 0);
+    lookAhead(in, column, reinterpret_cast<const char *>(next), block.a.row * 2);
   }
 
   /// The row and depth of the panel of A after this one; behind the last one are the rows of the next block.
@@ -148,7 +158,7 @@ TINYFIN_TARGET_BF16 void storeZeros(const Block &block, const float *zeros, Pend
 
 } // namespace
 
-bool packsRows(const Strided &a, int64_t k) { return a.column != 1 || (k > kBlockDepth && fallsTogether(a)); }
+bool packsRows(const Strided &a) { return a.column != 1; }
 
 void multiply(const Block &block, float *c, int64_t ldc, bool accumulate) {
   for (int64_t i = 0; i < block.m && block.k == 0 && !accumulate; ++i)
@@ -184,7 +194,7 @@ void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store) 
 
 #else
 
-bool packsRows(const Strided &, int64_t) { return false; }
+bool packsRows(const Strided &) { return false; }
 void multiply(const Block &, float *, int64_t, bool) {}
 void multiply(const Block &, BFloat16 *, int64_t, const Store &) {}
 

@@ -16,8 +16,8 @@ struct Block {
   const void *packedA = nullptr; // the panel of the block's first row, if all of A was packed: then `a` is not read
 };
 
-/// Whether blocks pack their rows of A (because they are transposed, or would fall into few sets of L1).
-bool packsRows(const Strided &a, int64_t k);
+/// Whether packing rows of A costs so much (they are transposed) that blocks should not do it again and again.
+bool packsRows(const Strided &a);
 
 /// c[m][n] = or += A * B in f32, rows ldc apart.
 void multiply(const Block &block, float *c, int64_t ldc, bool accumulate = false);

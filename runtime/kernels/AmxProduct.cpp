@@ -18,7 +18,7 @@ void packPanels(const gemm::MatrixView &b, int64_t k, int64_t n, const gemm::Pac
   packB(packed, stridedOf(b), k, n, range);
 }
 
-bool packsAllRows(const gemm::MatrixView &a, int64_t k) { return packsRows(stridedOf(a), k); }
+bool packsAllRows(const gemm::MatrixView &a) { return packsRows(stridedOf(a)); }
 
 void packRows(const gemm::MatrixView &a, int64_t k, int64_t m, const gemm::PackRange &range, void *packed) {
   packA(packed, stridedOf(a), m, k, range);
@@ -67,6 +67,7 @@ constexpr gemm::PackedProduct kProduct = {.panelCols = kSquare,
                                           .enoughChunks = isa == Isa::Amx ? 16 : 32,
                                           .packingRows = isa == Isa::Amx ? 64 : 4,
                                           .sliceBytes = 0,
+                                          .sharedBytes = 512 << 10,
                                           .panelBytes = panelBytes,
                                           .packPanels = packPanels,
                                           .multiplyBlock = multiplyBlock<isa>,

@@ -8,8 +8,7 @@
 namespace tinyfin {
 namespace {
 
-// Columns of B that neighbouring chunks share stay in the second cache, with a block of A and one of C.
-constexpr int64_t kSliceBytes = 1 << 20, kLeastCols = 256, kMostCols = 512;
+constexpr int64_t kLeastCols = 256, kMostCols = 512;
 constexpr int64_t kFewRows = 28; // blocks are not made lower
 constexpr int64_t kMostPackedBytes = int64_t(256) << 20;
 
@@ -37,7 +36,8 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   if (spec.m == 0 || spec.n == 0 || batches == 0) return result;
   int64_t depth = std::max<int64_t>(spec.k, 1), panels = ceilDiv(spec.n, product.panelCols);
   int64_t work = batches * (spec.m + product.packingRows) * panels * product.panelCols * depth;
-  int64_t maxCols = std::clamp(kSliceBytes / (product.panelBytes(depth) / product.panelCols), kLeastCols, kMostCols);
+  int64_t maxCols =
+      std::clamp(product.sharedBytes / (product.panelBytes(depth) / product.panelCols), kLeastCols, kMostCols);
   Cut cut{batches,
           spec.m,
           spec.n,
@@ -71,7 +71,7 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
     result.packing = MatmulPacking::First;
   gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
   result.packsRows = result.packing == MatmulPacking::First && spec.batchRank == 0 && result.colBlocks > 1 &&
-                     product.packsRows && product.packsRows(a, spec.k);
+                     product.packsRows && product.packsRows(a);
   return result;
 }
 

@@ -41,6 +41,7 @@ struct PackedProduct {
   int64_t enoughChunks; // more are not needed for a thread that is held up to leave little behind
   int64_t packingRows;  // rows of A that cost as much as reading and packing B
   int64_t sliceBytes;   // of B packed that each thread rather packs for itself than shares
+  int64_t sharedBytes;  // of B packed for neighbouring chunks: with a block of A and one of C in the second cache
   /// Bytes from one panel to the next.
   int64_t (*panelBytes)(int64_t k);
   /// Packs a range of B (k x n) into `packed`, where panel 0 begins.
@@ -52,7 +53,7 @@ struct PackedProduct {
   void (*multiplyRounded)(const PackedBlock &block) = nullptr;
   /// Whether all of A is better packed first than by each block that reads it, and how: a panel is rowMultiple rows, of
   /// as many bytes as B's. Or null.
-  bool (*packsRows)(const MatrixView &a, int64_t k) = nullptr;
+  bool (*packsRows)(const MatrixView &a) = nullptr;
   void (*packRows)(const MatrixView &a, int64_t k, int64_t m, const PackRange &range, void *packed) = nullptr;
 };
 
