@@ -15,12 +15,6 @@ namespace tinyfin::attention {
 /// Queries a panel.
 template <class Acc> inline constexpr int64_t kPanel = gemm::kTileCols<Acc>;
 
-/// Rows of a matrix.
-template <class T> struct Rows {
-  const T *data;
-  int64_t row;
-};
-
 /// What is A(i, p) of a product's left operand: a[i * step + p], or a[i + p * step].
 enum class Left { Rows, Columns };
 
@@ -37,6 +31,26 @@ void multiplyPanel(Left left, int64_t m, int64_t k, const Acc *a, int64_t aStep,
     gemm::tileFor<Acc>(static_cast<int>(rows), columnVectors, neighbours)(in, c + begin * cRow, cRow, accumulate,
                                                                           nothingAhead);
   }
+}
+
+/// c[queries, depth] = weights.T * rows of weights[keys, panel] and rows[keys, depth], whose rows are `row` apart: whole
+/// vectors, as are those of c.
+template <class Acc>
+void multiplyWeights(int64_t queries, int64_t keys, const Acc *weights, const Acc *rows, int64_t row, Acc *c) {
+  for (int64_t column = 0; column < row; column += kPanel<Acc>)
+    multiplyPanel(Left::Columns, queries, keys, weights, kPanel<Acc>, rows + column, row, c + column, row,
+                  row - column > gemm::kLanes<Acc> ? 2 : 1, false);
+}
+/// The length of rows of whole vectors.
+template <class Acc> int64_t wholeVectors(int64_t depth) {
+  return (depth + gemm::kLanes<Acc> - 1) / gemm::kLanes<Acc> * gemm::kLanes<Acc>;
+}
+
+/// to[j * toRow + p] = from[j * row + p] * factors[j]
+template <class Acc, class T>
+void storeRows(T *to, int64_t toRow, const Acc *from, int64_t row, int64_t count, int64_t depth, const Acc *factors) {
+  for (int64_t j = 0; j < count; ++j)
+    for (int64_t p = 0; p < depth; ++p) to[j * toRow + p] = store<T>(from[j * row + p] * factors[j]);
 }
 
 /// to[p * panel + j] = from[j * row + p] * factor for j < used; the other lanes repeat the last one.
@@ -68,24 +82,76 @@ void storeLanes(T *to, int64_t row, Acc *from, int64_t used, int64_t depth, cons
     }
 }
 
-/// Rows as the products read them: where they lie, or converted into `to`.
-template <class Acc, class T> Rows<Acc> asRows(Acc *to, const T *from, int64_t row, int64_t count, int64_t depth) {
-  if constexpr (std::is_same_v<Acc, T>) {
-    return {from, row};
-  } else {
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t p = 0; p < depth; ++p) to[i * depth + p] = load<T>(from[i * row + p]);
-    return {to, depth};
+/// Rows as the products read them: dense, in the accumulator's type and padded with zeros. Far apart, as heads of a
+/// projection are, they would be waited for again and again.
+template <class Acc, class T>
+void copyRows(Acc *to, int64_t toRow, const T *from, int64_t row, int64_t count, int64_t depth) {
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t p = 0; p < depth; ++p) to[i * toRow + p] = load<T>(from[i * row + p]);
+    std::fill(to + i * toRow + depth, to + (i + 1) * toRow, Acc(0));
   }
 }
 
-/// exp(x) for x <= 0; what would be denormal is 0.
-[[gnu::always_inline]] inline float weight(float x) {
-  const bool vanishes = x < -87.0f;
-  const float value = vectormath::moderateExp(vanishes ? 0.0f : x);
-  return vanishes ? 0.0f : value;
+/// exp(x) for x <= 0; what would be denormal is 0. By vectors, so that sums beside it stay in registers.
+[[gnu::always_inline]] inline gemm::Vector<float> weight(gemm::Vector<float> x) {
+  using V = gemm::Vector<float>;
+  typedef int32_t I __attribute__((vector_size(sizeof(V))));
+  const V zero{}, shifter = gemm::splat(12582912.0f); // 1.5 * 2**23: adding it rounds to an integer
+  const auto vanishes = x < gemm::splat(-87.0f);
+  const V bounded = vanishes ? zero : x, shifted = bounded * 1.44269504088896341f + shifter, n = shifted - shifter;
+  const V r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+  V p = r * 1.9875691500e-4f + 1.3981999507e-3f; // the coefficients of vectormath::scaledExp
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  const I exponent = (I)shifted - (I)shifter; // vector casts keep the bits
+  return vanishes ? zero : p * (V)((exponent + 127) << 23);
 }
-[[gnu::always_inline]] inline double weight(double x) { return vectormath::exp(x); }
+[[gnu::always_inline]] inline gemm::Vector<double> weight(gemm::Vector<double> x) {
+  for (int i = 0; i < gemm::kLanes<double>; ++i) x[i] = vectormath::exp(x[i]);
+  return x;
+}
+
+/// A number a query of a panel, in registers.
+template <class Acc> struct Lanes {
+  using V = gemm::Vector<Acc>;
+  V half[2];
+  static Lanes of(Acc value) { return {{gemm::splat(value), gemm::splat(value)}}; }
+  static Lanes at(const Acc *from) {
+    return {{reinterpret_cast<const V *>(from)[0], reinterpret_cast<const V *>(from)[1]}};
+  }
+  void storeTo(Acc *to) const { reinterpret_cast<V *>(to)[0] = half[0], reinterpret_cast<V *>(to)[1] = half[1]; }
+};
+template <class Acc, class F> [[gnu::always_inline]] inline Lanes<Acc> mapLanes(F &&f) { return {{f(0), f(1)}}; }
+
+/// The largest score of each query; 0 where it sees none.
+template <class Acc> Lanes<Acc> largestScores(const Acc *scores, int64_t keys) {
+  constexpr Acc infinity = std::numeric_limits<Acc>::infinity();
+  Lanes<Acc> top = Lanes<Acc>::of(-infinity);
+  for (int64_t key = 0; key < keys; ++key) {
+    const auto score = Lanes<Acc>::at(scores + key * kPanel<Acc>);
+    top = mapLanes<Acc>([&](int i) { return score.half[i] > top.half[i] ? score.half[i] : top.half[i]; });
+  }
+  const auto none = gemm::splat(-infinity), zero = gemm::splat(Acc(0));
+  return mapLanes<Acc>([&](int i) { return top.half[i] == none ? zero : top.half[i]; });
+}
+
+/// The rows of the head that comes next, fetched while this one is computed: they lie far apart.
+struct NextHead {
+  gemm::AheadLines lines[4];
+  int count = 0;
+  template <class T> void add(const T *from, int64_t rows, int64_t depth, int64_t row) {
+    lines[count++] = gemm::AheadLines(from, rows, depth * sizeof(T), row * sizeof(T));
+  }
+  void fetch() {
+    for (int i = 0; i < count; ++i) lines[i].fetch();
+  }
+};
+
+/// Heads a chunk: neighbours, so that the next one is known.
+inline int64_t headsPerChunk(const AttentionSpec &spec) { return std::max<int64_t>(1, spec.batch * spec.heads / 16); }
 
 /// One head: its mask, and which keys a panel of queries sees.
 template <class Acc, class T> class HeadMask {

@@ -20,15 +20,26 @@ public:
       : spec(spec), q(static_cast<const T *>(x.q)), k(static_cast<const T *>(x.k)), v(static_cast<const T *>(x.v)),
         mask(mask), output(static_cast<T *>(output)), lse(static_cast<Acc *>(lse)) {}
 
+  /// The head that comes next on this thread.
+  NextHead next;
+  void setNext(int64_t b, int64_t h) {
+    next = {};
+    next.add(q + spec.q.at(b, h), spec.queries, spec.depth, spec.q.row);
+    next.add(k + spec.k.at(b, h), spec.keys, spec.depth, spec.k.row);
+    next.add(v + spec.v.at(b, h), spec.keys, spec.valueDepth, spec.v.row);
+  }
+
   /// Queries [begin, end) of one head; begin is a multiple of the panel.
   void run(int64_t b, int64_t h, int64_t begin, int64_t end) {
-    const int64_t copied = std::is_same_v<T, Acc> ? 0 : spec.keys * (spec.depth + spec.valueDepth);
-    Acc *memory = scratch<Acc>(ScratchUse::Attention, copied + (spec.depth + spec.valueDepth + spec.keys) * panel);
+    valueRow = wholeVectors<Acc>(spec.valueDepth);
+    const int64_t copied = spec.keys * (spec.depth + valueRow);
+    Acc *memory = scratch<Acc>(ScratchUse::Attention, copied + (spec.depth + valueRow + spec.keys) * panel);
     HeadMask<Acc, T> seen(spec, mask, b, h);
     const int64_t keys = seen.keysBefore(end);
-    keyRows = asRows(memory, k + spec.k.at(b, h), spec.k.row, keys, spec.depth);
-    valueRows = asRows(memory + spec.keys * spec.depth, v + spec.v.at(b, h), spec.v.row, keys, spec.valueDepth);
-    queries = memory + copied, sums = queries + spec.depth * panel, scores = sums + spec.valueDepth * panel;
+    keyRows = memory, valueRows = memory + spec.keys * spec.depth;
+    copyRows(keyRows, spec.depth, k + spec.k.at(b, h), spec.k.row, keys, spec.depth);
+    copyRows(valueRows, valueRow, v + spec.v.at(b, h), spec.v.row, keys, spec.valueDepth);
+    queries = memory + copied, sums = queries + spec.depth * panel, scores = sums + valueRow * panel;
     for (; begin < end; begin += panel) runPanel(b, h, begin, std::min(panel, end - begin), seen);
   }
 
@@ -39,32 +50,29 @@ private:
     const int64_t keys = seen.keysBefore(begin + used);
     const int vectors = used <= panel / 2 ? 1 : 2;
     packLanes(queries, q + spec.q.at(b, h, begin), spec.q.row, used, spec.depth, static_cast<Acc>(spec.scale));
-    multiplyPanel(Left::Rows, keys, spec.depth, keyRows.data, keyRows.row, queries, panel, scores, panel, vectors, false);
+    multiplyPanel(Left::Rows, keys, spec.depth, keyRows, spec.depth, queries, panel, scores, panel, vectors, false);
     seen.apply(scores, keys, begin, used);
     Acc divisors[panel];
     softmax(keys, divisors, lse + spec.rows.at(b, h, begin), used);
-    multiplyPanel(Left::Columns, spec.valueDepth, keys, valueRows.data, valueRows.row, scores, panel, sums, panel, vectors, false);
-    storeLanes(output + spec.output.at(b, h, begin), spec.output.row, sums, used, spec.valueDepth, divisors);
+    multiplyWeights(used, keys, scores, valueRows, valueRow, sums);
+    storeRows(output + spec.output.at(b, h, begin), spec.output.row, sums, valueRow, used, spec.valueDepth, divisors);
   }
 
   /// Makes scores exp(score - max); 1 / sum and log(sum) + max of each lane.
   void softmax(int64_t keys, Acc *factors, Acc *lseRow, int64_t used) {
     constexpr Acc infinity = std::numeric_limits<Acc>::infinity();
+    const Lanes<Acc> largest = largestScores(scores, keys);
+    Lanes<Acc> total = Lanes<Acc>::of(0);
+    for (int64_t key = 0; key < keys; ++key) {
+      next.fetch();
+      const auto score = Lanes<Acc>::at(scores + key * panel);
+      const auto power = mapLanes<Acc>([&](int i) { return weight(score.half[i] - largest.half[i]); });
+      power.storeTo(scores + key * panel);
+      total = mapLanes<Acc>([&](int i) { return total.half[i] + power.half[i]; });
+    }
     Acc top[panel], sum[panel];
-    std::fill(top, top + panel, -infinity);
-    std::fill(sum, sum + panel, Acc(0));
-    for (int64_t key = 0; key < keys; ++key)
-      for (int64_t j = 0; j < panel; ++j) {
-        const Acc score = scores[key * panel + j];
-        top[j] = score > top[j] ? score : top[j];
-      }
-    for (int64_t j = 0; j < panel; ++j) top[j] = top[j] == -infinity ? Acc(0) : top[j];
-    for (int64_t key = 0; key < keys; ++key)
-      for (int64_t j = 0; j < panel; ++j) {
-        const Acc power = weight(scores[key * panel + j] - top[j]);
-        scores[key * panel + j] = power;
-        sum[j] += power;
-      }
+    largest.storeTo(top);
+    total.storeTo(sum);
     std::fill(factors, factors + panel, Acc(0));
     for (int64_t j = 0; j < used; ++j) {
       factors[j] = sum[j] == 0 ? Acc(0) : 1 / sum[j];
@@ -75,15 +83,15 @@ private:
   const AttentionSpec &spec;
   const T *q, *k, *v;
   const void *mask;
+  int64_t valueRow = 0;
   T *output;
   Acc *lse;
-  Rows<Acc> keyRows, valueRows;
-  Acc *queries, *sums, *scores;
+  Acc *keyRows, *valueRows, *queries, *sums, *scores;
 };
 
 /// Few heads are cut into ranges of queries too.
 int64_t panelsPerChunk(const AttentionSpec &spec, int64_t panels) {
-  constexpr int64_t chunks = 32;
+  constexpr int64_t chunks = 16;
   const int64_t heads = spec.batch * spec.heads;
   return heads >= chunks ? panels : std::max<int64_t>(1, panels * heads / chunks);
 }
@@ -103,14 +111,18 @@ void AttentionPlan::forward(HeadParts<const void *> x, const void *mask, void *o
       amx::TileScope tiles(byTiles ? amx::isa() : amx::Isa::None);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t range = i % ranges, h = i / ranges;
+        if (i + 1 < end && ranges == 1)
+          head.setNext((h + 1) / spec.heads, (h + 1) % spec.heads);
+        else
+          head.next = {};
         const int64_t first = range * perChunk * panel, last = std::min(spec.queries, first + perChunk * panel);
         if (byTiles)
-          forwardByTiles(spec, x, mask, output, lse, h / spec.heads, h % spec.heads, first, last);
+          forwardByTiles(spec, x, mask, output, lse, head.next, h / spec.heads, h % spec.heads, first, last);
         else
           head.run(h / spec.heads, h % spec.heads, first, last);
       }
     };
-    pool.parallelFor(spec.batch * spec.heads * ranges, 1, body);
+    pool.parallelFor(spec.batch * spec.heads * ranges, ranges == 1 ? headsPerChunk(spec) : 1, body);
     return 0;
   });
 }

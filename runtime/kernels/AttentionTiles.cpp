@@ -39,25 +39,32 @@ void multiplyPanels(amx::SquareFn square, const char *a, int64_t panelBytes, int
            kQueries * sizeof(float), false, nothing);
 }
 
-inline uint32_t roundedBits(float value) {
-  const uint32_t bits = vectormath::toBits(value);
+using Wide = Lanes<float>;
+typedef uint32_t Bits __attribute__((vector_size(gemm::kVectorBytes), aligned(4), may_alias));
+typedef uint16_t Halves __attribute__((vector_size(gemm::kVectorBytes / 2), aligned(2), may_alias));
+
+inline Bits roundedBits(gemm::Vector<float> value) {
+  const Bits bits = std::bit_cast<Bits>(value);
   return (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16;
 }
 
+/// exp(scores - shift)
+inline Wide weightsOf(const float *scores, const Wide &shift) {
+  const Wide score = Wide::at(scores);
+  return mapLanes<float>([&](int half) { return weight(score.half[half] - shift.half[half]); });
+}
+
 /// Row pair [2r, 2r + 1] of a right operand: 32 columns in two tiles, each word pair a column.
-inline void storePair(char *to, const float *first, const float *second) {
-  for (int half = 0; half < 2; ++half) {
-    auto *words = reinterpret_cast<uint32_t *>(to + half * 1024);
-    for (int64_t j = 0; j < 16; ++j)
-      words[j] = roundedBits(first[half * 16 + j]) | roundedBits(second[half * 16 + j]) << 16;
-  }
+inline void storePair(char *to, const Wide &first, const Wide &second) {
+  for (int half = 0; half < 2; ++half)
+    *reinterpret_cast<Bits *>(to + half * 1024) = roundedBits(first.half[half]) | roundedBits(second.half[half]) << 16;
 }
 /// Where the pair of rows from `key` (even) of a right operand starts.
 inline char *pairAt(char *to, int64_t key) { return to + key / 32 * amx::kStepBytes + key % 32 / 2 * 64; }
 
-inline void storeRow(char *to, const float *values) {
-  auto *words = reinterpret_cast<uint16_t *>(to);
-  for (int64_t j = 0; j < kQueries; ++j) words[j] = static_cast<uint16_t>(roundedBits(values[j]));
+inline void storeRow(char *to, const Wide &values) {
+  for (int half = 0; half < 2; ++half)
+    reinterpret_cast<Halves *>(to)[half] = __builtin_convertvector(roundedBits(values.half[half]), Halves);
 }
 
 const BFloat16 *words(const void *from, int64_t at) { return static_cast<const BFloat16 *>(from) + at; }
@@ -79,25 +86,21 @@ struct Forward {
   }
 
   /// Makes weights of scores; 1 / sum and log(sum) + max of each lane.
-  void softmax(int64_t seen, float *factors, float *lseRow, int64_t used) {
-    float top[kQueries], sum[kQueries], rows[2][kQueries];
-    std::fill(top, top + kQueries, -vectormath::kInfinity);
-    std::fill(sum, sum + kQueries, 0.0f);
-    for (int64_t key = 0; key < seen; ++key)
-      for (int64_t j = 0; j < kQueries; ++j) {
-        const float score = scores[key * kQueries + j];
-        top[j] = score > top[j] ? score : top[j];
-      }
-    for (int64_t j = 0; j < kQueries; ++j) top[j] = top[j] == -vectormath::kInfinity ? 0.0f : top[j];
+  void softmax(int64_t seen, NextHead &next, float *factors, float *lseRow, int64_t used) {
+    const Wide largest = largestScores(scores, seen);
+    Wide total = Wide::of(0);
     for (int64_t key = 0; key < amx::stepsOf(seen) * amx::kDepth; key += 2) {
-      for (int64_t i = 0; i < 2; ++i)
-        for (int64_t j = 0; j < kQueries; ++j) {
-          const float power = key + i < seen ? weight(scores[(key + i) * kQueries + j] - top[j]) : 0.0f;
-          rows[i][j] = power;
-          sum[j] += power;
-        }
+      next.fetch();
+      Wide rows[2];
+      for (int64_t i = 0; i < 2; ++i) {
+        rows[i] = key + i < seen ? weightsOf(scores + (key + i) * kQueries, largest) : Wide::of(0);
+        total = mapLanes<float>([&](int half) { return total.half[half] + rows[i].half[half]; });
+      }
       storePair(pairAt(weights, key), rows[0], rows[1]);
     }
+    float top[kQueries], sum[kQueries];
+    largest.storeTo(top);
+    total.storeTo(sum);
     std::fill(factors, factors + kQueries, 0.0f);
     for (int64_t j = 0; j < used; ++j) {
       factors[j] = sum[j] == 0 ? 0.0f : 1 / sum[j];
@@ -118,7 +121,7 @@ void finishScores(float *scores, int64_t seen, float scale, const HeadMask<float
 bool hasTiles() { return kPanel<float> == kQueries && amx::isa() != amx::Isa::None; }
 
 void forwardByTiles(const AttentionSpec &spec, HeadParts<const void *> x, const void *mask, void *output, void *lse,
-                    int64_t b, int64_t h, int64_t begin, int64_t end) {
+                    NextHead &next, int64_t b, int64_t h, int64_t begin, int64_t end) {
   Forward head{.spec = spec, .square = amx::squareFor(amx::isa(), 2, 2)};
   size_t bytes = 0;
   head.place(Pieces(nullptr), &bytes);
@@ -134,7 +137,7 @@ void forwardByTiles(const AttentionSpec &spec, HeadParts<const void *> x, const 
                    amx::stepsOf(spec.depth), head.scores);
     finishScores(head.scores, seen, static_cast<float>(spec.scale), masked, begin, used);
     float factors[kQueries];
-    head.softmax(seen, factors, static_cast<float *>(lse) + spec.rows.at(b, h, begin), used);
+    head.softmax(seen, next, factors, static_cast<float *>(lse) + spec.rows.at(b, h, begin), used);
     multiplyPanels(head.square, head.values, amx::panelBytes(all), amx::panelsOf(spec.valueDepth), head.weights,
                    amx::stepsOf(seen), head.sums);
     storeLanes(static_cast<BFloat16 *>(output) + spec.output.at(b, h, begin), spec.output.row, head.sums, used,
@@ -176,21 +179,25 @@ struct Backward {
 
   /// Of panel `step` of a group of `steps`: p and ds of the keys up to `all`, zeros from `seen` on.
   void makeWeights(int64_t seen, int64_t all, const float *lseRow, const float *deltaRow, int64_t used, int64_t step,
-                   int64_t steps) {
-    float top[kQueries], shift[kQueries], p[2][kQueries], ds[2][kQueries];
+                   int64_t steps, NextHead &next) {
+    float top[kQueries], shift[kQueries];
     std::fill(top, top + kQueries, vectormath::kInfinity);
     std::fill(shift, shift + kQueries, 0.0f);
     for (int64_t j = 0; j < used; ++j) top[j] = lseRow[j * spec.rows.row], shift[j] = deltaRow[j * spec.rows.row];
+    const Wide lseLanes = Wide::at(top), deltaLanes = Wide::at(shift);
     for (int64_t key = 0; key < wholeSquares(all); key += 2) {
+      next.fetch();
+      Wide ds[2];
       const int64_t at = (key / 32 * steps + step) * amx::kStepBytes + key % 32 * 64;
       for (int64_t i = 0; i < 2; ++i) {
-        const float *score = scores + (key + i) * kQueries, *product = products + (key + i) * kQueries;
-        for (int64_t j = 0; j < kQueries; ++j) {
-          const float power = key + i < seen ? weight(score[j] - top[j]) : 0.0f;
-          p[i][j] = power;
-          ds[i][j] = key + i < seen ? power * (product[j] - shift[j]) : 0.0f;
+        Wide p = Wide::of(0);
+        ds[i] = p;
+        if (key + i < seen) {
+          const Wide product = Wide::at(products + (key + i) * kQueries);
+          p = weightsOf(scores + (key + i) * kQueries, lseLanes);
+          ds[i] = mapLanes<float>([&](int half) { return p.half[half] * (product.half[half] - deltaLanes.half[half]); });
         }
-        storeRow(groupWeights + at + i * 64, p[i]);
+        storeRow(groupWeights + at + i * 64, p);
         storeRow(groupGradients + at + i * 64, ds[i]);
       }
       if (key < amx::stepsOf(seen) * amx::kDepth) storePair(pairAt(gradients, key), ds[0], ds[1]);
@@ -218,7 +225,7 @@ struct Backward {
 } // namespace
 
 void backwardByTiles(const AttentionSpec &spec, const void *dy, HeadParts<const void *> x, const void *lse,
-                     const void *delta, const void *mask, HeadParts<void *> d, int64_t b, int64_t h) {
+                     const void *delta, const void *mask, HeadParts<void *> d, NextHead &next, int64_t b, int64_t h) {
   Backward head{.spec = spec, .square = amx::squareFor(amx::isa(), 2, 2)};
   size_t bytes = 0;
   head.place(Pieces(nullptr), &bytes);
@@ -250,7 +257,7 @@ void backwardByTiles(const AttentionSpec &spec, const void *dy, HeadParts<const 
       finishScores(head.scores, seen, scale, masked, begin, used);
       const int64_t rows = spec.rows.at(b, h, begin);
       head.makeWeights(seen, all, static_cast<const float *>(lse) + rows, static_cast<const float *>(delta) + rows, used,
-                       step, steps);
+                       step, steps, next);
       multiplyPanels(head.square, head.keyColumns, amx::panelBytes(spec.keys), amx::panelsOf(spec.depth), head.gradients,
                      amx::stepsOf(seen), head.sums);
       storeLanes(static_cast<BFloat16 *>(d.q) + spec.q.at(b, h, begin), spec.q.row, head.sums, used, spec.depth, factors);

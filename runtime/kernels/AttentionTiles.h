@@ -2,7 +2,7 @@
 // Attention of bf16 by AMX tiles or AVX512-BF16: one head at a time. Scores, sums and exponentials are f32; weights are
 // rounded to bf16 for the products that read them.
 #pragma once
-#include "runtime/kernels/Attention.h"
+#include "runtime/kernels/AttentionBlocks.h"
 
 namespace tinyfin::attention {
 
@@ -11,9 +11,9 @@ bool hasTiles();
 
 /// Queries [begin, end) of head h of batch b; begin is a multiple of 32.
 void forwardByTiles(const AttentionSpec &spec, HeadParts<const void *> x, const void *mask, void *output, void *lse,
-                    int64_t b, int64_t h, int64_t begin, int64_t end);
+                    NextHead &next, int64_t b, int64_t h, int64_t begin, int64_t end);
 
 void backwardByTiles(const AttentionSpec &spec, const void *dy, HeadParts<const void *> x, const void *lse,
-                     const void *delta, const void *mask, HeadParts<void *> d, int64_t b, int64_t h);
+                     const void *delta, const void *mask, HeadParts<void *> d, NextHead &next, int64_t b, int64_t h);
 
 } // namespace tinyfin::attention
