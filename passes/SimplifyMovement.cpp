@@ -156,6 +156,19 @@ LogicalResult concatOfPads(AddOp op, PatternRewriter &rewriter) {
   return rewriter.replaceOp(op, createOp(rewriter, op.getLoc(), OpId::Concat, values, attrs)), success();
 }
 
+/// add(y, scatter_add(zeros, i, u)) -> scatter_add(y, i, u), in either order: the gradient of an embedding that is used
+/// twice, such as a tied one. Half types would be rounded at each addition.
+LogicalResult scatterOntoSummand(AddOp op, PatternRewriter &rewriter) {
+  Type element = cast<ShapedType>(op.getType()).getElementType();
+  if (!element.isF32() && !element.isF64()) return failure();
+  for (auto [x, y] : {std::pair(op.getLhs(), op.getRhs()), std::pair(op.getRhs(), op.getLhs())}) {
+    auto scatter = y.getDefiningOp<ScatterAddOp>();
+    if (!scatter || !scatter->hasOneUse() || x.getType() != y.getType() || !isZero(scatter.getX())) continue;
+    return rewriter.replaceOpWithNewOp<ScatterAddOp>(op, x, scatter.getIndices(), scatter.getUpdates(), scatter.getAxis()), success();
+  }
+  return failure();
+}
+
 /// broadcast(reshape(scalar)) -> broadcast(scalar)
 LogicalResult broadcastOfScalar(BroadcastOp op, PatternRewriter &rewriter) {
   auto reshape = op.getX().getDefiningOp<ReshapeOp>();
@@ -171,6 +184,7 @@ void addMovementPatterns(RewritePatternSet &patterns) {
   patterns.add(reshapeOfFill);
   patterns.add(padOfSliceUpdate);
   patterns.add(concatOfPads);
+  patterns.add(scatterOntoSummand);
   patterns.add(broadcastOfScalar);
   patterns.add<SinkReshape>(patterns.getContext());
 }

@@ -82,7 +82,7 @@ static bool fusionReadsAtWrittenIndex(FusionOp fusion, unsigned operand) {
 
 bool readsAtWrittenIndex(Operation *op, unsigned operand) {
   if (auto fusion = dyn_cast<FusionOp>(op)) return fusionReadsAtWrittenIndex(fusion, operand);
-  if (isa<SliceUpdateOp>(op)) return operand == 0;
+  if (isa<SliceUpdateOp, ScatterAddOp>(op)) return operand == 0;
   return op->hasTrait<Elementwise>();
 }
 

@@ -98,4 +98,15 @@ TEST(InPlace, SliceUpdate) {
   EXPECT_EQ(x, (std::vector<float>{0, 1, 10, 3, 11, 5}));
 }
 
+TEST(InPlace, ScatterAdd) {
+  std::vector<float> x = {0, 1, 2, 3, 4, 5}, updates = {10, 20, 30, 40};
+  int64_t indices[] = {2, 0}, xDims[] = {3, 2}, updateDims[] = {2, 2}, indexDims[] = {2};
+  Words attrs;
+  AttrWriter(attrs).integer(0);
+  TensorArg inputs[] = {{x.data(), DType::F32, xDims}, {indices, DType::I64, indexDims}, {updates.data(), DType::F32, updateDims}};
+  TensorArg output{x.data(), DType::F32, xDims};
+  ASSERT_TRUE(kernelOf(OpId::ScatterAdd)({AttrReader(attrs), inputs, {&output, 1}, ThreadPool::process()}).isOk());
+  EXPECT_EQ(x, (std::vector<float>{30, 41, 2, 3, 14, 25}));
+}
+
 } // namespace

@@ -109,4 +109,32 @@ func.func @other_pads_stay(%a: tensor<5xf32>, %b: tensor<4xf32>, %c: tensor<3xf3
   %5 = fin.add %2, %1 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
   %6 = fin.add %0, %3 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
   return %4, %5, %6 : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+// CHECK-LABEL: @a_gradient_scattered_onto_another
+// CHECK-NEXT: %[[SUM:.+]] = fin.scatter_add %arg0, %arg1, %arg2
+// CHECK-NEXT: return %[[SUM]]
+func.func @a_gradient_scattered_onto_another(%y: tensor<9x3xf32>, %i: tensor<2xi64>, %u: tensor<2x3xf32>) -> tensor<9x3xf32> {
+  %zero = fin.constant dense<0.0> : tensor<f32>
+  %zeros = fin.full %zero {shape = [9, 3]} : (tensor<f32>) -> tensor<9x3xf32>
+  %0 = fin.scatter_add %zeros, %i, %u {axis = 0 : i64} : (tensor<9x3xf32>, tensor<2xi64>, tensor<2x3xf32>) -> tensor<9x3xf32>
+  %1 = fin.add %y, %0 : (tensor<9x3xf32>, tensor<9x3xf32>) -> tensor<9x3xf32>
+  return %1 : tensor<9x3xf32>
+}
+
+// CHECK-LABEL: @a_scattered_value_that_others_read
+// CHECK: fin.scatter_add
+// CHECK: fin.add
+func.func @a_scattered_value_that_others_read(%y: tensor<9x3xf32>, %i: tensor<2xi64>, %u: tensor<2x3xf32>) -> (tensor<9x3xf32>, tensor<9x3xf32>) {
+  %zeros = fin.constant dense<0.0> : tensor<9x3xf32>
+  %0 = fin.scatter_add %zeros, %i, %u {axis = 0 : i64} : (tensor<9x3xf32>, tensor<2xi64>, tensor<2x3xf32>) -> tensor<9x3xf32>
+  %1 = fin.add %y, %0 : (tensor<9x3xf32>, tensor<9x3xf32>) -> tensor<9x3xf32>
+  return %0, %1 : tensor<9x3xf32>, tensor<9x3xf32>
+}
+
+// CHECK-LABEL: @a_scatter_onto_something_else_than_zeros
+// CHECK: fin.scatter_add %arg0
+// CHECK: fin.add
+func.func @a_scatter_onto_something_else_than_zeros(%y: tensor<9x3xf32>, %i: tensor<2xi64>, %u: tensor<2x3xf32>) -> tensor<9x3xf32> {
+  %0 = fin.scatter_add %y, %i, %u {axis = 0 : i64} : (tensor<9x3xf32>, tensor<2xi64>, tensor<2x3xf32>) -> tensor<9x3xf32>
+  %1 = fin.add %y, %0 : (tensor<9x3xf32>, tensor<9x3xf32>) -> tensor<9x3xf32>
+  return %1 : tensor<9x3xf32>
 }

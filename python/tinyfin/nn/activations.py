@@ -70,12 +70,12 @@ class _Loss(Module):
 class CrossEntropyLoss(_Loss):
     """-log_softmax(logits)[target] of logits [N, C, ...] and class numbers [N, ...]."""
 
-    def __init__(self, reduction="mean", label_smoothing=0.0):
+    def __init__(self, reduction="mean", label_smoothing=0.0, ignore_index=None):
         super().__init__(reduction)
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
 
     def forward(self, logits, target):
-        return F.cross_entropy(logits, target, self.reduction, self.label_smoothing)
+        return F.cross_entropy(logits, target, self.reduction, self.label_smoothing, self.ignore_index)
 
 
 class MSELoss(_Loss):

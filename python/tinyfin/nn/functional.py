@@ -144,8 +144,22 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     return ops.matmul(weights, value, False, False)
 
 
-def cross_entropy(logits, target, reduction="mean", label_smoothing=0.0):
-    """-log_softmax(logits)[target] of logits [N, C] or [N, C, ...] and class numbers [N] or [N, ...]."""
+def _cross_entropy_of_some(logits, target, reduction, label_smoothing, ignore_index):
+    """Of logits [N, C] and target [N], some of which are `ignore_index`."""
+    counts = target != ignore_index
+    losses = ops.cross_entropy(logits, where(counts, target, 0), 0)
+    if label_smoothing:
+        losses = losses * (1 - label_smoothing) - ops.log_softmax(logits, 1).mean(1) * label_smoothing
+    losses = where(counts, losses, 0.0)
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.sum() / counts.to(losses.dtype).sum()
+
+
+def cross_entropy(logits, target, reduction="mean", label_smoothing=0.0, ignore_index=None):
+    """-log_softmax(logits)[target] of logits [N, C] or [N, C, ...] and class numbers [N] or [N, ...].
+
+    Targets of `ignore_index` cost nothing, and the mean is over the others; without it (PyTorch takes -100) there are none."""
     if target.ndim != logits.ndim - 1:
         raise ValueError(f"cross_entropy: found logits of rank {logits.ndim} and target of rank {target.ndim}, "
                          "wanted class numbers of one rank less")
@@ -153,6 +167,9 @@ def cross_entropy(logits, target, reduction="mean", label_smoothing=0.0):
     if logits.ndim > 2:
         order = (0, *range(2, logits.ndim), 1)
         logits, target = logits.permute(*order).reshape(-1, logits.shape[1]), target.reshape(-1)
+    if ignore_index is not None:
+        loss = _cross_entropy_of_some(logits, target, reduction, label_smoothing, ignore_index)
+        return loss.reshape(shape) if code == 0 and len(shape) > 1 else loss
     loss = ops.cross_entropy(logits, target, code)
     if label_smoothing:
         spread = -ops.log_softmax(logits, 1).mean(1)
