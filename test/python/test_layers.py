@@ -189,3 +189,41 @@ def test_clip_grad_value():
     torch.nn.utils.clip_grad_value_(theirs.parameters(), 0.7)
     for p, q in zip(ours.parameters(), theirs.parameters()):
         same(p.grad, q.grad)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("shape", [(6, 5), (4, 5, 3)])
+def test_cross_entropy_leaves_out_the_ignored(shape, smoothing, reduction, mode):
+    (x, t), target = pair(rand(*shape), "float64", grad=True), np.random.default_rng(1).integers(0, 5, (shape[0], *shape[2:]))
+    target[::2] = -100
+    how = {"reduction": reduction, "label_smoothing": smoothing, "ignore_index": -100}
+    y = nn.functional.cross_entropy(x, fin.from_numpy(target), **how)
+    u = torch.nn.functional.cross_entropy(t, torch.from_numpy(target), **how)
+    same(y, u)
+    y.sum().backward()
+    u.sum().backward()
+    same(x.grad, t.grad, scale=4)
+
+
+def test_tied_embedding():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(9, 4)
+
+        def forward(self, tokens):
+            return nn.functional.linear(self.table(tokens).tanh(), self.table.weight)
+
+    model, tokens = Tied(), np.array([[1, 3, 3], [8, 0, 3]])
+    weight = torch.from_numpy(model.table.weight.detach().numpy().copy()).requires_grad_()
+    torch.nn.functional.linear(torch.nn.functional.embedding(torch.from_numpy(tokens), weight).tanh(), weight).square().sum().backward()
+
+    @fin.jit(fullgraph=True)
+    def gradient(tokens):
+        model.zero_grad()
+        model(tokens).square().sum().backward()
+        return model.table.weight.grad * 1
+
+    for _ in range(4):
+        same(gradient(fin.from_numpy(tokens)), weight.grad, scale=10)
