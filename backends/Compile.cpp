@@ -45,8 +45,8 @@ fin::PipelineSettings settingsNow() {
 
 Status runPasses(ModuleOp module, Backend &backend, const CompileOptions &options, CompileTimes &times) {
   fin::PipelineSettings settings = settingsNow();
-  for (const char *composite : backend.wholeComposites(options))
-    if (!config::isDisabled(std::string("whole-") + composite)) settings.keep.push_back(composite);
+  if (!config::isDisabled("whole-composites"))
+    for (const char *composite : backend.wholeComposites(options)) settings.keep.push_back(composite);
   settings.channelsLast = options.libraries && backend.wantsChannelsLast();
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
   pm.enableVerifier(!settings.dumpFolder.empty()); // each phase checks its own contract

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention as a function: values and gradients are PyTorch's, whatever the mask, the shape and the mode."""
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from oracle import check, pair, rand, same, torch
@@ -179,3 +183,42 @@ def test_parts_of_one_projection_follow_its_writes():
     x.mul_(2)
     t.mul_(2)
     same(SDPA(*parts), TORCH_SDPA(*torch_parts))
+
+
+STEP = """
+import numpy as np, tinyfin as fin
+from tinyfin.nn import functional as F
+x = fin.from_numpy(np.linspace(-1, 1, 2 * 8 * 36, dtype="float32").reshape(2, 8, 36)).requires_grad_()
+@fin.jit
+def step(x):
+    q, k, v = x.reshape(2, 8, 3, 3, 4).permute(2, 0, 3, 1, 4)
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    y.square().sum().backward()
+    return y, x.grad * 1
+for _ in range(4):
+    x.grad = None
+    y, gradient = step(x)
+with fin.profile() as profile:
+    x.grad = None
+    y, gradient = step(x)
+print(sorted(row["name"] for row in profile.rows() if "attention" in row["name"]))
+print(y.detach().numpy().sum(), np.abs(gradient.numpy()).sum())
+"""
+
+
+def test_whole_in_compiled_code_and_taken_apart_where_that_is_disabled():
+    def run(disabled):
+        environment = {**os.environ, "TINYFIN_DISABLE": disabled, "TINYFIN_BACKEND": "cpu"}
+        return subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    whole, apart = run(""), run("whole-composites")
+    assert whole[0] == "['fin.packed_attention', 'fin.packed_attention_grad']"
+    assert apart[0] == "[]"
+    np.testing.assert_allclose([float(x) for x in whole[1].split()], [float(x) for x in apart[1].split()], rtol=1e-5)
+
+
+def test_exported_graph_is_decoded_whole(tmp_path):
+    path = tmp_path / "attention.mlir"
+    arrays = [a.astype("float32") for a in inputs(2, 3, 7, 4)]
+    fin.export(lambda q, k, v: SDPA(q, k, v, is_causal=True), [fin.from_numpy(a) for a in arrays], path, dynamic={0: {0: "N"}, 1: {0: "N"}, 2: {0: "N"}})
+    assert "fin.attention" in path.read_text()
