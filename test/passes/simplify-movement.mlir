@@ -109,6 +109,8 @@ func.func @other_pads_stay(%a: tensor<5xf32>, %b: tensor<4xf32>, %c: tensor<3xf3
   %5 = fin.add %2, %1 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
   %6 = fin.add %0, %3 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
   return %4, %5, %6 : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+}
+
 // CHECK-LABEL: @a_gradient_scattered_onto_another
 // CHECK-NEXT: %[[SUM:.+]] = fin.scatter_add %arg0, %arg1, %arg2
 // CHECK-NEXT: return %[[SUM]]
