@@ -43,13 +43,16 @@ private:
   /// Whether the op runs as a call of a plan.
   bool isCall(Operation *op) const {
     if (!options.libraries) return isa<fin::AssertOp>(op);
-    return isPlanned(op) || (isContraction(op) && !prefersGenerated(op));
+    return isPlanned(op) || (isContraction(op) && !isGenerated(op));
   }
   /// Whether the op is a contraction region of which a plan makes tiles and a kernel finishes them.
-  bool isTiled(Operation *op) const { return options.libraries && productOf(op) && !prefersGenerated(op); }
+  bool isTiled(Operation *op) const { return options.libraries && productOf(op) && !isGenerated(op); }
+  /// Whether a contraction is a kernel of its own. A packed operand is read faster by the plan it was packed for.
+  bool isGenerated(Operation *op) const { return prefersGenerated(op) && !frozenRhs(op); }
+  const void *frozenRhs(Operation *op) const;
   StatusOr<CallStep> callOf(Operation *op) {
     if (!isContraction(op)) return plannedStep(op);
-    Frozen frozen{isa<fin::MatmulOp>(op) ? frozenData(op->getOperand(1)) : nullptr};
+    Frozen frozen{frozenRhs(op)};
     StatusOr<CallStep> step = contractionStep(op, frozen);
     list.stats().prepackedBytes += frozen.packedBytes;
     return step;
@@ -71,6 +74,14 @@ size_t bytesOf(const TensorSpec &type) {
   size_t bytes = sizeOf(type.dtype);
   for (Dim dim : type.dims) bytes *= dim.constant();
   return bytes;
+}
+
+/// The right operand of a product, alone or of a region, if it never changes.
+const void *Lowering::frozenRhs(Operation *op) const {
+  if (options.frozen.empty()) return nullptr;
+  if (auto product = dyn_cast<fin::MatmulOp>(op)) return frozenData(product.getRhs());
+  fin::MatmulOp product = productOf(op);
+  return product ? frozenData(op->getOperand(cast<BlockArgument>(product.getRhs()).getArgNumber())) : nullptr;
 }
 
 /// The data of an input that never changes, through views of it; null for other values.
@@ -211,7 +222,7 @@ Status Lowering::addCall(Operation *op, StatusOr<CallStep> made) {
 Status Lowering::addTiled(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code) {
   fin::MatmulOp product = productOf(op);
   auto operandOf = [&](Value argument) { return op->getOperand(cast<BlockArgument>(argument).getArgNumber()); };
-  Frozen frozen{frozenData(operandOf(product.getRhs()))};
+  Frozen frozen{frozenRhs(op)};
   StatusOr<CallStep> made = tiledStep(product, code.function, kernel.args.size() + 1, frozen);
   list.stats().prepackedBytes += frozen.packedBytes;
   if (!made.isOk()) return made.status();
