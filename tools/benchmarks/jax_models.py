@@ -53,7 +53,7 @@ def encoder(p, tokens, config, dtype):
     x = layer_norm(p, "encoder.norm", p["encoder.tokens.weight"][tokens] + p["encoder.positions.weight"][:length])
     for i in range(config.layers):
         layer = f"encoder.layers.{i}."
-        q, k, v = (linear(p, layer + n, x, dtype).reshape(batch, length, config.heads, -1) for n in ("query", "key", "value"))
+        q, k, v = jnp.moveaxis(linear(p, layer + "qkv", x, dtype).reshape(batch, length, 3, config.heads, -1), 2, 0)
         x = layer_norm(p, layer + "norm1", x + linear(p, layer + "project", attention(q, k, v, False).reshape(batch, length, -1), dtype))
         x = layer_norm(p, layer + "norm2", x + mlp(p, layer, x, dtype))
     return x

@@ -33,6 +33,9 @@ class Graph:
 class Encoder:
     def __init__(self, name, fused):
         self.config, self.weights, self.fused, self.graph = w.config_of(name), w.weights_of(name), fused, Graph()
+        for key in [key for key in self.weights if ".qkv." in key]:
+            parts = zip(("query", "key", "value"), np.split(self.weights[key], 3))
+            self.weights |= {key.replace("qkv", part): array for part, array in parts}
         self.batch, self.length = w.INFERENCE[name]
 
     def weight(self, name, transposed=False):
@@ -64,9 +67,7 @@ class Encoder:
         graph, config = self.graph, self.config
         names = [layer + n for n in ("query", "key", "value")]
         if self.fused:
-            weight = graph.constant(layer + "qkv", np.concatenate([self.weights[n + ".weight"].T for n in names], 1))
-            bias = graph.constant(layer + "qkv_bias", np.concatenate([self.weights[n + ".bias"] for n in names]))
-            return graph.op("Attention", x, weight, bias, domain=FUSED, num_heads=config.heads)
+            return graph.op("Attention", x, self.weight(layer + "qkv.weight", True), self.weight(layer + "qkv.bias"), domain=FUSED, num_heads=config.heads)
         q, k, v = (self.heads(n, x, order) for n, order in zip(names, ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3])))
         scale = graph.constant("scale", np.float32(1 / math.sqrt(config.width // config.heads)))
         weights = graph.op("Softmax", graph.op("Mul", graph.op("MatMul", q, k), scale), axis=-1)

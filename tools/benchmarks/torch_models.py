@@ -81,14 +81,14 @@ class Layer(nn.Module):
         super().__init__()
         width = config.width
         self.heads = config.heads
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.qkv = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.grow, self.shrink = nn.Linear(width, config.hidden), nn.Linear(config.hidden, width)
 
     def forward(self, x):
         batch, length, width = x.shape
-        q, k, v = (f(x).view(batch, length, self.heads, width // self.heads).transpose(1, 2) for f in (self.query, self.key, self.value))
+        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v)
         x = self.norm1(x + self.project(mixed.transpose(1, 2).reshape(batch, length, width)))
         return self.norm2(x + self.shrink(F.gelu(self.grow(x))))

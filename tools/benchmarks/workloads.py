@@ -72,8 +72,7 @@ def _encoder_shapes(config):
     width, shapes = config.width, _embeddings("encoder.", config) | _norm("encoder.norm", config.width)
     for i in range(config.layers):
         layer = f"encoder.layers.{i}."
-        for name in ("query", "key", "value", "project"):
-            shapes |= _linear(layer + name, width, width)
+        shapes |= _linear(layer + "qkv", 3 * width, width) | _linear(layer + "project", width, width)
         shapes |= _norm(layer + "norm1", width) | _norm(layer + "norm2", width)
         shapes |= _linear(layer + "grow", config.hidden, width) | _linear(layer + "shrink", width, config.hidden)
     return shapes
