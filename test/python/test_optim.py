@@ -52,6 +52,27 @@ def test_twenty_steps(name, dtype, mode):
     agree(ours, theirs, scale=30)
 
 
+@pytest.mark.parametrize("dtype", [fin.bfloat16, fin.float16])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_halves_are_updated_in_float32_and_rounded_once(name, dtype, mode):
+    half = fin.from_numpy(rand(40)).to(dtype).requires_grad_()
+    single = half.detach().float().requires_grad_()
+    a, b = OPTIMIZERS[name](optim, [half]), OPTIMIZERS[name](optim, [single])
+    for i in range(10):
+        half.grad = fin.from_numpy(rand(40, seed=i)).to(dtype)
+        single.grad = half.grad.float()
+        before = half.detach().float().numpy()
+        a.step()
+        b.step()
+        assert not np.array_equal(before, half.detach().float().numpy())
+        for found, wanted in [(half, single)] + [(a.state[half][key], b.state[single][key]) for key in a.state[half] if key != "step"]:
+            rounded = wanted.detach().to(dtype).float().numpy()
+            # A value in the middle may round either way: the compiled formula contracts a*b+c.
+            np.testing.assert_allclose(found.detach().float().numpy(), rounded, rtol=2**-7 if dtype == fin.bfloat16 else 2**-10, atol=1e-7)
+            assert np.mean(found.detach().float().numpy() != rounded) < 0.1
+            wanted.data = found.detach().float()
+
+
 @pytest.mark.parametrize("name", ["sgd dampening", "adamw"])
 def test_parameters_that_are_left_out_of_some_steps(name):
     ours, theirs = models()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019), with PyTorch's formulas."""
 from .. import _core
-from .optimizer import Optimizer, at_least_zero, is_beta_pair
+from .optimizer import Optimizer, at_least_zero, calculation_dtype, is_beta_pair, widening
 
 
 class Adam(Optimizer):
@@ -28,21 +28,26 @@ class Adam(Optimizer):
         decay = 0 if not group["weight_decay"] else group.tensor("weight_decay")
         decay = 1 - lr * decay if self.decoupled and group["weight_decay"] else decay
         factors = (1 - beta1, beta2, 1 - beta2, step_size, root, group.tensor("eps"), decay)
-        return [f if isinstance(f, int) else f.to(dtype) for f in factors]
+        return [f if isinstance(f, int) else f.to(calculation_dtype(dtype)) for f in factors]
 
     def _update_one(self, group, p, rest1, beta2, rest2, step_size, root, eps, decay):
-        state, grad = self.state[p], -p.grad if group["maximize"] else p.grad
+        state, wide = self.state[p], widening(p.dtype)
+        grad, value, mean, square = wide(p.grad), wide(p), wide(state["exp_avg"]), wide(state["exp_avg_sq"])
+        if group["maximize"]:
+            grad = -grad
         if group["weight_decay"]:
             if self.decoupled:
-                p.mul_(decay)
+                value = value * decay
             else:
-                grad = grad + p * decay
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
-        mean.add_((grad - mean) * rest1)
-        square.mul_(beta2).add_(grad * grad * rest2)
+                grad = grad + value * decay
+        mean = mean + (grad - mean) * rest1
+        square = square * beta2 + grad * grad * rest2
+        state["exp_avg"].copy_(mean)
+        state["exp_avg_sq"].copy_(square)
         if group["amsgrad"]:
-            square = state["max_exp_avg_sq"].copy_(state["max_exp_avg_sq"].maximum(square))
-        p.sub_(mean / (square.sqrt() / root + eps) * step_size)
+            square = wide(state["max_exp_avg_sq"]).maximum(square)
+            state["max_exp_avg_sq"].copy_(square)
+        p.copy_(value - mean / (square.sqrt() / root + eps) * step_size)
 
 
 class AdamW(Adam):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stochastic gradient descent with momentum (PyTorch's formulation: the learning rate multiplies the velocity)."""
 from .. import _core
-from .optimizer import Optimizer, at_least_zero
+from .optimizer import Optimizer, at_least_zero, calculation_dtype, widening
 
 
 class SGD(Optimizer):
@@ -22,7 +22,7 @@ class SGD(Optimizer):
 
     def _scalars(self, group, step, dtype):
         """(lr, momentum, weight decay, share of the gradient that enters the velocity) as 0-d tensors of dtype, or None."""
-        share = None
+        share, dtype = None, calculation_dtype(dtype)
         if group["momentum"] and group["dampening"]:
             first = (step == 1).to(_core.float64)
             share = (1 - group.tensor("dampening") * (1 - first)).to(dtype)
@@ -30,14 +30,18 @@ class SGD(Optimizer):
         return (*used, share)
 
     def _update_one(self, group, p, lr, momentum, decay, share):
-        grad = -p.grad if group["maximize"] else p.grad
+        wide = widening(p.dtype)
+        grad, value = wide(p.grad), wide(p)
+        if group["maximize"]:
+            grad = -grad
         if decay is not None:
-            grad = grad + p * decay
+            grad = grad + value * decay
         if momentum is not None:
-            velocity = self._velocity(p)
-            velocity.mul_(momentum).add_(grad if share is None else grad * share)
+            buffer = self._velocity(p)
+            velocity = wide(buffer) * momentum + (grad if share is None else grad * share)
+            buffer.copy_(velocity)
             grad = grad + velocity * momentum if group["nesterov"] else velocity
-        p.sub_(grad * lr)
+        p.copy_(value - grad * lr)
 
     def _velocity(self, p):
         state = self.state[p]
