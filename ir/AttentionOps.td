@@ -15,6 +15,7 @@ def Fin_AttentionOp : Fin_AttentionOpBase<"attention", "softmax(q @ k.T * scale 
                     "numbers that are added. `causal`: query i sees the keys up to i. A row without keys gives zeros, and infinity as its lse.";
   let arguments = (ins Variadic<Fin_Tensor>:$xs, BoolAttr:$causal, F64Attr:$scale, BoolAttr:$heads_first);
   let results = (outs Fin_FloatTensor:$result, Fin_FloatTensor:$lse);
+  let autocast = "lower";
   let shapeRule = "attention";
   let example = "%y, %lse = fin.attention %q, %k, %v {causal = true, scale = 0.5 : f64, heads_first = false} : (tensor<2x3x1x4xf32>, tensor<2x3x1x4xf32>, tensor<2x3x1x4xf32>) -> (tensor<2x3x1x4xf32>, tensor<2x3x1xf32>)";
   let savedOperands = [0, 1, 2, 3];
@@ -34,6 +35,7 @@ def Fin_PackedAttentionOp : Fin_AttentionOpBase<"packed_attention", "attention o
   let description = "Operands are the packed projection and maybe a mask as in attention.";
   let arguments = (ins Variadic<Fin_Tensor>:$xs, BoolAttr:$causal, F64Attr:$scale);
   let results = (outs Fin_FloatTensor:$result, Fin_FloatTensor:$lse);
+  let autocast = "lower";
   let shapeRule = "packedAttention";
   let example = "%y, %lse = fin.packed_attention %qkv {causal = true, scale = 0.5 : f64} : (tensor<2x3x3x1x4xf32>) -> (tensor<2x3x1x4xf32>, tensor<2x3x1xf32>)";
   let savedOperands = [0, 1];

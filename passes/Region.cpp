@@ -4,6 +4,7 @@
 #include "passes/Region.h"
 #include "ir/Splat.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "passes/Storage.h"
 
 using namespace mlir;
@@ -273,7 +274,21 @@ private:
 
 } // namespace
 
+bool isWideningCast(Operation *op) {
+  auto cast = dyn_cast<CastOp>(op);
+  if (!cast) return false;
+  if (!op->getOperand(0)) return true; // what it read is in a region now, with the copy
+  Type from = getElementTypeOrSelf(cast.getX().getType()), to = getElementTypeOrSelf(cast.getType());
+  return to.isF32() && (from.isBF16() || from.isF16());
+}
+
+/// Where something else reads it, a widening cast is an op like others.
+static bool isReadByRegionsAlone(Operation *cast) {
+  return llvm::all_of(cast->getUsers(), [](Operation *user) { return user->hasTrait<Elementwise>() || isReduction(user); });
+}
+
 bool isCopiedIntoRegions(Operation *op) {
+  if (isWideningCast(op)) return isReadByRegionsAlone(op);
   if (auto constant = dyn_cast<ConstantOp>(op)) return !!splatBehind(constant.getResult());
   return isa<BroadcastOp, FullOp, IotaOp>(op);
 }

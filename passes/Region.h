@@ -23,6 +23,8 @@ struct Region {
 
 /// Ops that a region has its own copy of: they compute nothing, or less than a load costs.
 bool isCopiedIntoRegions(mlir::Operation *op);
+/// A cast of bf16 or f16 to f32: readers do it again rather than have twice the bytes stored.
+bool isWideningCast(mlir::Operation *op);
 /// Whether the op may be in a region at all, contractions aside.
 bool isFusable(mlir::Operation *op);
 /// Whether the op can be what a contraction region is built around: a matmul of static shape (docs/design/0006).

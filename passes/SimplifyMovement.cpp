@@ -2,6 +2,7 @@
 // Patterns that remove or move transposes and reshapes. All are exact.
 #include "ir/Splat.h"
 #include "mlir/IR/Matchers.h"
+#include "passes/Region.h"
 #include "passes/Simplify.h"
 #include "passes/Storage.h"
 
@@ -46,6 +47,7 @@ struct SinkReshape : OpTraitRewritePattern<Elementwise> {
   using OpTraitRewritePattern::OpTraitRewritePattern;
 
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    if (isWideningCast(op)) return failure(); // belongs to its readers: see reshapeOfWideningCast
     SmallVector<Value> operands;
     std::optional<TensorSpec> shape, target = fin::specOf(op->getResult(0).getType());
     for (Value operand : op->getOperands()) {
@@ -80,6 +82,14 @@ LogicalResult reshapeOfFill(ReshapeOp op, PatternRewriter &rewriter) {
   auto fill = op.getX().getDefiningOp<BroadcastOp>();
   if (!fill || !isScalar(fill.getX())) return failure();
   return rewriter.replaceOpWithNewOp<BroadcastOp>(op, fill.getX(), op.getShapeAttr()), success();
+}
+
+/// reshape(widening cast(x)) -> widening cast(reshape(x)): the view is of what lies in memory, the cast is its readers'
+LogicalResult reshapeOfWideningCast(ReshapeOp op, PatternRewriter &rewriter) {
+  auto cast = op.getX().getDefiningOp<CastOp>();
+  if (!cast || !isWideningCast(cast)) return failure();
+  Value moved = ReshapeOp::create(rewriter, op.getLoc(), cast.getX(), op.getShapeAttr());
+  return rewriter.replaceOpWithNewOp<CastOp>(op, moved, cast.getDtypeAttr()), success();
 }
 
 /// slice_update(zeros, u) at known starts -> pad(u): what a slice's derivative is, and what fusion can read in place.
@@ -182,6 +192,7 @@ void addMovementPatterns(RewritePatternSet &patterns) {
   patterns.add(transposeIntoMatmul);
   patterns.add(transposeOfMatmul);
   patterns.add(reshapeOfFill);
+  patterns.add(reshapeOfWideningCast);
   patterns.add(padOfSliceUpdate);
   patterns.add(concatOfPads);
   patterns.add(scatterOntoSummand);
