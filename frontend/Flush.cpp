@@ -64,7 +64,8 @@ std::shared_ptr<CacheEntry> compiledNow(std::span<const int64_t> key, std::span<
                                         std::span<const uint32_t> outputs, std::string &refusal) {
   ExecutionCache &cache = ExecutionCache::process();
   Lookup found = cache.find(key, outputs);
-  if (found && found.entry->state() == CompileState::Compiled) return found.entry;
+  bool isSettled = found && (found.entry->state() == CompileState::Compiled || found.entry->trial().verdict() == Trial::Verdict::Interpreted);
+  if (isSettled) return found.entry;
   llvm::ArrayRef<uint32_t> slots(outputs.data(), outputs.size());
   auto compiled = compileTrace(trace, slots, backend(), {true, config::deterministic()});
   if (!compiled.isOk()) {
@@ -73,7 +74,9 @@ std::shared_ptr<CacheEntry> compiledNow(std::span<const int64_t> key, std::span<
     compiled = compileTrace(trace, slots, *findBackend("interpreter").value(), {});
     throwIfError(compiled.status());
   }
-  return cache.insert(key, outputs, compiled.value(), {.state = CompileState::Compiled});
+  auto entry = cache.insert(key, outputs, compiled.value(), {.state = CompileState::Compiled});
+  if (!refusal.empty() || !backend().device().isHostAccessible()) entry->endTrial();
+  return entry;
 }
 
 void moveTo(Device &device, Value &value) {
@@ -112,10 +115,12 @@ public:
     double before = microsecondsSince(start);
     Status status;
     ++service().running;
-    runUnlocked([&] { status = executable->run(inputs, outputs); });
+    auto begin = Clock::now();
+    runUnlocked([&] { status = choice.executable->run(inputs, outputs); });
     if (--service().running == 0) service().retired.clear();
     auto after = Clock::now();
     if (!status.isOk()) return fail(status, kindOf(status.code()));
+    if (choice.isTimed) entry->note(choice.side, std::chrono::duration<double, std::micro>(after - begin).count());
     bind();
     note(before + microsecondsSince(after));
   }
@@ -147,7 +152,7 @@ private:
     hit = bool(found);
     if (!hit) return compileNew(cache);
     entry = found.entry;
-    executable = found.executable;
+    choice = entry->choose();
     bool wantsCompile = entry->state() == CompileState::Interpreted && config::backgroundCompile();
     if (wantsCompile) submitCompile(found.seen);
   }
@@ -158,10 +163,10 @@ private:
     bool now = (config::deterministic() || isRemote) && &backend() != interpreter;
     auto compiled = compileTrace(traceWords(), liveSlots, now ? backend() : *interpreter, {true, now});
     throwIfError(compiled.status());
-    executable = compiled.value();
     bool final = now || &backend() == interpreter;
-    entry = cache.insert(key(), liveSlots, executable,
-                         {.state = final ? CompileState::Compiled : CompileState::Interpreted});
+    entry = cache.insert(key(), liveSlots, compiled.value(), {.state = final ? CompileState::Compiled : CompileState::Interpreted});
+    if (final) entry->endTrial();
+    choice = entry->choose();
   }
 
   void submitCompile(uint64_t seen) {
@@ -211,6 +216,7 @@ private:
   }
 
   void outputPointers() {
+    const Executable *executable = choice.executable.get();
     std::vector<int32_t> donor(executable->outputs.size(), -1);
     if (!executable->donations.empty()) countOwnReferences();
     for (Donation donation : executable->donations) {
@@ -275,7 +281,7 @@ private:
 
   void note(double microseconds) {
     Service &state = service();
-    bool compiled = entry->state() == CompileState::Compiled;
+    bool compiled = choice.side == Trial::Side::Compiled;
     ++state.stats.flushes;
     state.stats.ops += trace.sources.size();
     ++(hit ? state.stats.hits : state.stats.misses);
@@ -283,7 +289,7 @@ private:
     state.stats.lookupMicroseconds += microseconds;
     if (state.history.size() >= 256) state.history.pop_front();
     state.history.push_back(std::string(reason) + ": " + std::to_string(trace.sources.size()) + " ops, " +
-                            (hit ? "seen before, " : "new, ") + executable->backend());
+                            (hit ? "seen before, " : "new, ") + choice.executable->backend());
   }
 
   Recorder &recorder;
@@ -295,7 +301,7 @@ private:
   std::vector<BufferRef> buffers;
   BufferRef scalarBuffer; // on devices that cannot read the pool
   std::shared_ptr<CacheEntry> entry;
-  std::shared_ptr<Executable> executable;
+  CacheEntry::Choice choice;
   size_t nextInput = 0;
   bool hit = false;
 };

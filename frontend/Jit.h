@@ -3,12 +3,10 @@
 // written back, results are new tensors. With gradients wanted outside, forward and backward are two graphs.
 #pragma once
 #include "frontend/JitBackward.h"
-#include "runtime/Executable.h"
+#include "runtime/ExecutionCache.h"
 #include <memory>
 
 namespace tinyfin {
-
-class CacheEntry;
 
 /// Which value something is after the call: a graph output, or an input passed on.
 struct Place {
@@ -61,6 +59,8 @@ public:
   bool readsOutside(uint64_t born) const;
 
   const ExecutableStats *stats() const;
+  /// The best times of compiled and interpreted calls, as far as they were compared.
+  std::string bestRuns() const { return entry ? entry->trial().describe() : ""; }
   std::string refusal; // why it is interpreted, if it is
   /// Tensors from outside that the body only reads are taken as constants: `run` compiles for the values they have, and
   /// again when one has another.
@@ -98,13 +98,16 @@ private:
   void freeze(const JitCall &call);
   bool isFrozen(const JitCall &call) const;
   void planOutputs();
+  void planDonations();
+  CacheEntry::Choice chooseOnTrial();
+  void offerInterpreted();
   bool isSameCell(uint32_t index, const JitProgram &other, uint32_t otherIndex) const;
   Cell &cellAt(uint32_t index, bool isArg, llvm::ArrayRef<Tensor> args) const;
   bool gatherValues(JitCall &call, llvm::ArrayRef<Tensor> args) const;
   void gather(JitCall &call, llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) const;
   void copyNumbers(JitCall &call, Device &device) const;
   BufferRef numberBuffer(const JitCall &call, uint32_t input) const;
-  void allocateOutputs(JitCall &call) const;
+  void allocateOutputs(JitCall &call, bool mayDonate) const;
   void bindState(JitCall &call, llvm::ArrayRef<Tensor> args) const;
   [[noreturn]] void fail(JitCall &call, llvm::ArrayRef<Tensor> args, const Status &status) const;
   std::vector<ValueRef> savedValues(const JitCall &call) const;
@@ -138,6 +141,7 @@ private:
   };
   std::shared_ptr<Executable> executable;
   std::vector<ValueRef> frozen; // by input; null: not frozen. While held, nobody writes into their memory
+  bool isOnTrial = true; // until compiled code has proved the faster one, or lost
   std::vector<OutputPlan> outputPlans;
   std::vector<Place> statePlan, resultPlan, gradPlan; // with numbers among `outputs` for slots
   llvm::SmallVector<std::unique_ptr<JitCall>, 2> idle;

@@ -7,12 +7,17 @@
 #include "runtime/Config.h"
 #include "runtime/ExecutionCache.h"
 #include "runtime/Log.h"
+#include <chrono>
 
 namespace tinyfin {
+
+using Clock = std::chrono::steady_clock;
+static constexpr size_t kComparedBytes = size_t(256) << 20; // an interpreter's arena that is never too large to compare
 
 void JitProgram::compile() {
   entry = flush::compiledNow(key, trace, outputs, refusal);
   executable = entry->executable();
+  if (refusal.empty()) refusal = entry->refusal();
   planOutputs();
 }
 
@@ -41,6 +46,27 @@ void JitProgram::freeze(const JitCall &call) {
   executable = std::move(compiled.value());
 }
 
+/// While compiled code may still be compared with the interpreter: who makes this call. See runtime/Trial.h.
+CacheEntry::Choice JitProgram::chooseOnTrial() {
+  CacheEntry::Choice choice = entry->choose();
+  if (choice.isTimed) return choice;
+  isOnTrial = false;
+  executable = choice.executable;
+  refusal = entry->refusal();
+  planDonations();
+  return choice;
+}
+
+/// The second recording may run by the interpreter, for comparison: later calls are all compiled, but where it won.
+void JitProgram::offerInterpreted() {
+  auto slots = entry->outputSlots();
+  auto interpreted = compileTrace(trace, {slots.data(), slots.size()}, *findBackend("interpreter").value(), {});
+  // What is only compared must not be what runs out of memory.
+  size_t most = std::max(kComparedBytes, 2 * executable->stats.arenaBytes);
+  if (interpreted.isOk() && interpreted.value()->stats.arenaBytes <= most) entry->offerInterpreted(interpreted.value());
+  else entry->endTrial();
+}
+
 /// What each output of the executable is and whose memory it may take.
 void JitProgram::planOutputs() {
   outputPlans.clear();
@@ -65,6 +91,11 @@ void JitProgram::planOutputs() {
     for (Place &place : *places) number(place);
   for (Place &place : savedPlaces) number(place);
 
+  planDonations();
+}
+
+void JitProgram::planDonations() {
+  for (OutputPlan &plan : outputPlans) plan.donor = -1;
   // A value that is passed on (`last.copy_(p)`) must outlive the call: its memory is not reused.
   llvm::DenseSet<uint32_t> passedOn;
   for (auto *places : {&statePlan, &resultPlan, &gradPlan, &savedPlaces})
@@ -87,6 +118,7 @@ static void dropGrad(Cell &cell) {
 
 void JitProgram::runCaptured(Capture &capture) {
   if (!entry) compile();
+  else if (entry->wantsInterpreted()) offerInterpreted();
   // What later calls drop is dropped now, before liveness is sampled.
   for (const GradEffect &effect : grads)
     if (effect.kind == GradEffect::Drop) dropGrad(cellAt(effect.cell, effect.isArg, capture.args));
@@ -154,13 +186,13 @@ void JitProgram::copyNumbers(JitCall &call, Device &device) const {
   }
 }
 
-void JitProgram::allocateOutputs(JitCall &call) const {
+void JitProgram::allocateOutputs(JitCall &call, bool mayDonate) const {
   Device &device = flush::backend().device();
   call.produced.resize(outputs.size());
   for (const OutputPlan &plan : outputPlans) {
     BufferRef buffer;
     // One reference to the old value is the cell's, one is ours.
-    if (plan.donor >= 0 && call.values[plan.donor]->references == 2 && call.values[plan.donor]->buffer->isSoleReference()) {
+    if (mayDonate && plan.donor >= 0 && call.values[plan.donor]->references == 2 && call.values[plan.donor]->buffer->isSoleReference()) {
       buffer = call.values[plan.donor]->buffer;
     } else {
       auto fresh = device.allocate(plan.bytes);
@@ -242,7 +274,10 @@ JitResults JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> 
   call.clear();
   gather(call, args, numbers);
   if (freezes && !isFrozen(call)) freeze(call);
-  allocateOutputs(call);
+  CacheEntry::Choice choice;
+  if (isOnTrial && !freezes) choice = chooseOnTrial(); // frozen code is this program's own
+  bool isPlanned = !choice.executable || choice.executable == executable;
+  allocateOutputs(call, isPlanned);
   bool wantsBackward = backward && isGradEnabled();
   llvm::SmallVector<Edge, 4> edges; // of the inputs, before state is rebound
   if (wantsBackward)
@@ -254,8 +289,10 @@ JitResults JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> 
     Executable &executable;
     JitCall &call;
     Status status;
-  } work{*executable, call, {}};
+  } work{isPlanned ? *executable : *choice.executable, call, {}};
+  auto begin = choice.isTimed ? Clock::now() : Clock::time_point();
   runUnlocked([&work] { work.status = work.executable.run(work.call.inputs, work.call.outputs); });
+  if (choice.isTimed && work.status.isOk()) entry->note(choice.side, std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
   if (!work.status.isOk()) {
     Generator &generator = Generator::process();
     if (generator.seed == call.random[0] && generator.counter == call.random[1] + randomDrawn) generator.counter = call.random[1];

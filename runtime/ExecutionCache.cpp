@@ -2,6 +2,7 @@
 // Graphs in a list, most recently used last, with an index by hash. What is evicted is destroyed without the lock: it
 // may own machine code.
 #include "runtime/ExecutionCache.h"
+#include "runtime/Config.h"
 #include "runtime/Fork.h"
 #include "runtime/Log.h"
 #include <algorithm>
@@ -57,7 +58,8 @@ const char *nameOf(CompileState state) {
 
 CacheEntry::CacheEntry(std::shared_ptr<const Words> key, std::vector<uint32_t> slots,
                        std::shared_ptr<Executable> executable, CompileState state)
-    : keyWords(std::move(key)), slots(std::move(slots)), code(std::move(executable)), current(state) {}
+    : keyWords(std::move(key)), slots(std::move(slots)), code(std::move(executable)),
+      settled(!config::neverSlower() || config::deterministic()), current(state) {}
 
 std::shared_ptr<Executable> CacheEntry::executable() const {
   std::lock_guard lock(mutex);
@@ -75,6 +77,57 @@ void CacheEntry::refuse(std::string why) {
     reason = std::move(why);
   }
   current.store(CompileState::Refused, std::memory_order_release);
+}
+
+CacheEntry::Choice CacheEntry::choose() const {
+  bool isTimed = !settled.load(std::memory_order_relaxed);
+  std::lock_guard lock(mutex);
+  if (state() != CompileState::Compiled) return {code, Trial::Side::Interpreted, isTimed};
+  if (!isTimed) return {code, Trial::Side::Compiled, false};
+  Trial::Side side = contest.next(!!interpreted);
+  return {side == Trial::Side::Interpreted ? interpreted : code, side, true};
+}
+
+void CacheEntry::note(Trial::Side side, double microseconds) {
+  std::shared_ptr<Executable> dropped; // destroyed without the lock
+  std::string line;
+  {
+    std::lock_guard lock(mutex);
+    bool isCompiled = state() == CompileState::Compiled;
+    contest.note(side, microseconds, isCompiled);
+    Trial::Verdict verdict = contest.verdict();
+    if (verdict == Trial::Verdict::Open || settled.exchange(true)) return;
+    dropped = std::move(verdict == Trial::Verdict::Interpreted ? std::exchange(code, std::move(interpreted)) : interpreted);
+    if (verdict == Trial::Verdict::Compiled) return;
+    reason = "slower than the interpreter: " + contest.describe();
+    current.store(CompileState::Refused, std::memory_order_release);
+    line = reason;
+  }
+  logLine(LogChannel::Fallback, "compiled code is not used: " + line);
+}
+
+bool CacheEntry::wantsInterpreted() const {
+  if (settled.load(std::memory_order_relaxed) || state() != CompileState::Compiled) return false;
+  std::lock_guard lock(mutex);
+  return !interpreted && contest.wantsInterpreted();
+}
+
+void CacheEntry::offerInterpreted(std::shared_ptr<Executable> executable) {
+  std::lock_guard lock(mutex);
+  if (!settled && !interpreted) interpreted = std::move(executable);
+}
+
+void CacheEntry::endTrial() {
+  std::shared_ptr<Executable> dropped;
+  std::lock_guard lock(mutex);
+  contest.settle(Trial::Verdict::Compiled);
+  settled = true;
+  dropped = std::move(interpreted);
+}
+
+Trial CacheEntry::trial() const {
+  std::lock_guard lock(mutex);
+  return contest;
 }
 
 size_t CacheEntry::bytes() const {
@@ -210,7 +263,9 @@ void ExecutionCache::install(CacheEntry &entry, std::shared_ptr<Executable> comp
     std::lock_guard lock(state->mutex);
     {
       std::lock_guard entryLock(entry.mutex);
-      std::swap(entry.code, compiled); // the old one is destroyed without locks
+      std::swap(entry.code, compiled);
+      // The old one has run and may be compared with; else it is destroyed without locks.
+      if (!entry.settled && entry.contest.describe() != "") entry.interpreted = std::move(compiled);
     }
     entry.current.store(CompileState::Compiled, std::memory_order_release);
     if (entry.isEvicted()) return;

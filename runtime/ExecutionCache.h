@@ -11,6 +11,7 @@
 #include "runtime/Attrs.h"
 #include "runtime/Executable.h"
 #include "runtime/KeyHasher.h"
+#include "runtime/Trial.h"
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -37,6 +38,22 @@ public:
   uint64_t seen() const { return timesSeen.load(std::memory_order_relaxed); }
   bool isEvicted() const { return evicted.load(std::memory_order_relaxed); }
 
+  /// Who makes the next run. `isTimed`: its time is to be noted.
+  struct Choice {
+    std::shared_ptr<Executable> executable;
+    Trial::Side side = Trial::Side::Compiled;
+    bool isTimed = false;
+  };
+  Choice choose() const;
+  /// Compiled code that turns out slower than the interpreter is dropped, and the entry counts as refused.
+  void note(Trial::Side side, double microseconds);
+  /// Compiled code may be compared; it has run often enough and there is nothing to compare it with.
+  bool wantsInterpreted() const;
+  void offerInterpreted(std::shared_ptr<Executable> executable);
+  /// There will be no comparison, or no further one: the compiled code stays.
+  void endTrial();
+  Trial trial() const;
+
   /// Moves from one state to another; false if it is in neither that state nor may change.
   bool advance(CompileState from, CompileState to) { return current.compare_exchange_strong(from, to); }
   void refuse(std::string reason);
@@ -47,9 +64,11 @@ private:
 
   const std::shared_ptr<const Words> keyWords;
   const std::vector<uint32_t> slots;
-  mutable std::mutex mutex; // guards the two below
-  std::shared_ptr<Executable> code;
+  mutable std::mutex mutex; // guards the five below
+  std::shared_ptr<Executable> code, interpreted; // `interpreted` only while it is compared with compiled code
   std::string reason;
+  Trial contest;
+  std::atomic<bool> settled; // the contest's verdict is there
   std::atomic<CompileState> current;
   std::atomic<uint64_t> timesSeen{1};
   std::atomic<bool> evicted{false};

@@ -257,6 +257,7 @@ py::list explainJit(PyJit &jit) {
       record["verified"] = variant->verified;
       record["ops"] = variant->program->ops();
       record["not_compiled"] = variant->program->refusal;
+      record["best_runs"] = variant->program->bestRuns();
       describeStats(record, *stats);
       records.append(record);
     }

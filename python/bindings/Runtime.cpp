@@ -43,6 +43,7 @@ py::list explain() {
     record["backend"] = executable->backend();
     record["seen"] = entry->seen();
     record["refused"] = entry->refusal();
+    record["best_runs"] = entry->trial().describe();
     describeStats(record, executable->stats);
     records.append(record);
   }
