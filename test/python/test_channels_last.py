@@ -61,7 +61,7 @@ print(" ".join(repr(float(v)) for v in step(x, w).numpy().ravel()[::97]))
 
 
 def values(disabled):
-    env = {**os.environ, "TINYFIN_DISABLE": disabled}
+    env = {**os.environ, "TINYFIN_DISABLE": disabled, "TINYFIN_NEVER_SLOWER": "0"}  # else some calls are interpreted
     out = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True).stdout
     return np.array([float(v) for v in out.split()])
 
