@@ -21,6 +21,7 @@ public:
     if (!spec.isOk()) return spec.status().message();
     std::string why;
     if (fin::MatmulOp product = cpu::productOf(op)) {
+      if (!cpu::paysToFinish(product)) return "a product that its plan stores faster";
       // The product itself has a plan and a generated form; both finish it in the same way.
       SmallVector<uint32_t> inputs;
       cpu::Frozen nothing;

@@ -111,6 +111,14 @@ bool prefersGenerated(Operation *op) {
   return conv && prefersGeneratedConv(conv);
 }
 
+bool paysToFinish(fin::MatmulOp product) {
+  if (prefersGenerated(product) || dtypeOf(product.getResult()) != DType::F32) return true;
+  auto result = cast<RankedTensorType>(product.getType());
+  ArrayRef<int64_t> lhs = dimsOf(product.getLhs());
+  int64_t inner = lhs[lhs.size() - 1 - product.getTransposeLhs()];
+  return 2.0 * result.getNumElements() * inner >= 0x1p28;
+}
+
 bool isContraction(Operation *op) {
   return isa<fin::MatmulOp, fin::Conv2dOp, fin::Conv2dInputGradOp, fin::Conv2dWeightGradOp>(op);
 }

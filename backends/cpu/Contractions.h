@@ -22,6 +22,10 @@ fin::MatmulOp productOf(mlir::Operation *op);
 /// `finish` but the tile (`numArgs` with it).
 StatusOr<CallStep> tiledStep(fin::MatmulOp product, GeneratedFn finish, int numArgs, Frozen &frozen);
 
+/// Whether finishing tiles beats storing the product and walking it once more. Decided by shapes alone: up to about 2**28
+/// operations a plan of float32 stores its blocks faster than it hands them on (measured on four threads).
+bool paysToFinish(fin::MatmulOp product);
+
 /// Whether the generated form of a contraction is faster than its plan. Decided by shapes alone; the bounds were measured
 /// with AVX-512 on one and on four threads. A region is judged by its product.
 bool prefersGenerated(mlir::Operation *op);

@@ -13,6 +13,24 @@ int EpilogueEmitter::unroll() const {
   return weigh(spec).heavy || spec.ops.size() + spec.outputs.size() > 10 ? 2 : 4;
 }
 
+/// A tile's rows are apart in memory, so that the processor does not foresee the next ones by itself.
+void EpilogueEmitter::prefetch(const Access &access) {
+  constexpr int64_t kRowsAhead = 4, kFewestElements = 1 << 16;
+  const Dims &dims = spec.values[product].dims;
+  Dim count = fin::numElements(dims).value_or(Dim(0));
+  if (!count.isConstant() || count.constant() < kFewestElements || !dims.back().isConstant()) return;
+  IndexMath math = evaluator.math();
+  for (uint32_t input = 0; input < spec.numInputs; ++input) {
+    const TensorSpec &type = spec.values[input];
+    bool isRead = llvm::any_of(spec.ops, [&](const KernelOp &op) {
+      bool isFinish = op.isConstant() || !isContraction(op.id);
+      return isFinish && llvm::is_contained(op.operands, input);
+    });
+    if (input != product && type.dims == dims && isRead)
+      code.prefetch(type.dtype, pointers[input], math.add(math.linear(access, dims), kRowsAhead * dims.back().constant()));
+  }
+}
+
 void EpilogueEmitter::vectors(const ProductTile &tile, Value row, ArrayRef<Index> columns, Value mask) {
   IndexMath math = evaluator.math();
   unsigned rank = spec.values[product].rank();
@@ -24,6 +42,7 @@ void EpilogueEmitter::vectors(const ProductTile &tile, Value row, ArrayRef<Index
     Value item = code.load(DType::F32, tile.block, math.add(column, Index::uniform(start)), mask);
     evaluator.know(product, access, {{}, mask}, item);
     accesses.push_back(access);
+    prefetch(access);
   }
   // All results are computed before the first is stored: an output may lie over an input.
   for (const Access &access : accesses)

@@ -20,6 +20,7 @@ public:
 
 private:
   void vectors(const ProductTile &tile, Value row, ArrayRef<Index> columns, Value mask);
+  void prefetch(const Access &access);
   int unroll() const;
 
   Code &code;
