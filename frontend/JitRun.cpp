@@ -12,7 +12,7 @@
 namespace tinyfin {
 
 using Clock = std::chrono::steady_clock;
-static constexpr size_t kComparedBytes = size_t(256) << 20; // an interpreter's arena that is never too large to compare
+static constexpr size_t kComparedBytes = size_t(64) << 20; // an interpreter's arena that is never too large to compare
 
 void JitProgram::compile() {
   entry = flush::compiledNow(key, trace, outputs, refusal);
@@ -61,10 +61,13 @@ CacheEntry::Choice JitProgram::chooseOnTrial() {
 void JitProgram::offerInterpreted() {
   auto slots = entry->outputSlots();
   auto interpreted = compileTrace(trace, {slots.data(), slots.size()}, *findBackend("interpreter").value(), {});
-  // What is only compared must not be what runs out of memory.
-  size_t most = std::max(kComparedBytes, 2 * executable->stats.arenaBytes);
-  if (interpreted.isOk() && interpreted.value()->stats.arenaBytes <= most) entry->offerInterpreted(interpreted.value());
-  else entry->endTrial();
+  if (!interpreted.isOk()) return entry->endTrial();
+  // What is only compared must not set the process's peak of memory.
+  size_t most = std::max(kComparedBytes, executable->stats.arenaBytes), wanted = interpreted.value()->stats.arenaBytes;
+  if (wanted <= most) return entry->offerInterpreted(interpreted.value());
+  entry->endTrial();
+  logLine(LogChannel::Fallback, "not compared with the interpreter, which needs " + std::to_string(wanted >> 20) + " MiB, compiled code " +
+                                    std::to_string(executable->stats.arenaBytes >> 20) + " MiB");
 }
 
 /// What each output of the executable is and whose memory it may take.

@@ -177,3 +177,25 @@ def test_state_is_written_in_place_unless_someone_holds_it(donated):
         assert grown >= 4 << 18
         assert snapshot[0] == 3 and held[0].item() == 3
     assert state[0].item() == 4
+
+
+@pytest.mark.parametrize("millions, is_compared", [(8, False), (1, True)])
+def test_the_interpreter_never_sets_the_peak_of_memory(capfd, millions, is_compared):
+    """Four values live at once in the interpreter, none in the one loop that is compiled from them."""
+    if not is_host_backend() or dict(row[:2] for row in fin.settings())["TINYFIN_DETERMINISTIC"] == "1":
+        pytest.skip("only host backends are compared with the interpreter, and none in deterministic mode")
+    x = fin.ones(millions << 20)
+    fin.sync()
+    step = fin.jit(lambda x: (x.exp() + (x * 2).exp()) * ((x * 3).exp() + (x * 4).exp()))
+    before = fin._core.memory_stats()["live_bytes"]
+    fin._core.reset_peak_memory()
+    fin._core.set_config("TINYFIN_LOG", "fallback")
+    try:
+        for _ in range(8):
+            step(x)
+            fin.sync()
+    finally:
+        fin._core.set_config("TINYFIN_LOG", "")
+    assert ("not compared with the interpreter, which needs" in capfd.readouterr().err) != is_compared
+    grown = fin._core.memory_stats()["peak_bytes"] - before
+    assert grown < max(2.5 * x.numel() * 4, 65 << 20)  # a result, and its predecessor until it is dropped

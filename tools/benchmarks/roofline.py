@@ -14,7 +14,7 @@ NAME = "tinyfin-roofline"
 
 def micro_benchmark():
     """What the executable in the build folder measured, or None."""
-    found = pathlib.Path(os.environ.get("TINYFIN_BUILD", pathlib.Path(__file__).parents[2] / "build")) / "bin" / NAME
+    found = pathlib.Path(os.environ.get("BENCH_BUILD", pathlib.Path(__file__).parents[2] / "build")) / "bin" / NAME
     if not found.exists():
         print(f"{NAME} is not built: no shares of measured peaks", file=sys.stderr)
         return None
