@@ -227,3 +227,14 @@ def test_tied_embedding():
 
     for _ in range(4):
         same(gradient(fin.from_numpy(tokens)), weight.grad, scale=10)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_clip_grad_norm_of_halves(dtype):
+    """Squares that overflow float16, and more terms than bfloat16 can count."""
+    ours = [nn.Parameter(fin.zeros(4096, dtype=getattr(fin, dtype))) for _ in range(3)]
+    for p in ours:
+        p.grad = fin.full((4096,), 300.0).to(getattr(fin, dtype))
+    norm = nn.utils.clip_grad_norm_(ours, 1.0)
+    assert norm.item() == pytest.approx(300 * (3 * 4096) ** 0.5, rel=1e-3)
+    assert ours[0].grad.to(fin.float32).numpy() == pytest.approx(1 / (3 * 4096) ** 0.5, rel=1e-2)

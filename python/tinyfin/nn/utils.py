@@ -12,11 +12,16 @@ def _grads(parameters):
     return [p.grad for p in parameters if p.grad is not None]
 
 
+def _wide(grad):
+    """Squares of halves do not fit halves: float16 overflows at 256, sums in bfloat16 stall at 256 equal terms."""
+    return grad.to(_core.float32) if grad.dtype in (_core.float16, _core.bfloat16) else grad
+
+
 def _total_norm(grads, norm_type):
     if norm_type <= 0:
         raise ValueError(f"norm_type: found {norm_type}, wanted a number above 0")
     total = None
-    for grad in grads:
+    for grad in map(_wide, grads):
         if norm_type == math.inf:
             part = grad.abs().amax()
         else:
@@ -28,7 +33,7 @@ def _total_norm(grads, norm_type):
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
     """Scales gradients in place by min(1, max_norm / (norm + 1e-6)), the norm being taken over all of them.
 
-    Returns the norm before scaling as a 0-d Tensor (not yet computed)."""
+    Returns the norm before scaling as a 0-d Tensor (not yet computed), of float32 where gradients are float16 or bfloat16."""
     grads = _grads(parameters)
     if not grads:
         return _core.tensor(0.0)
