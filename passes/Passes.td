@@ -47,6 +47,14 @@ def DecomposePass : Fin_Pass<"decompose"> {
   let options = [ListOption<"keep", "keep", "std::string", "mnemonics of composites that stay, such as batch_norm">];
 }
 
+def CsePass : Fin_Pass<"cse"> {
+  let summary = "compute equal expressions once";
+  let description = [{
+    Pure ops of equal name, attributes, result types and operands; those of a commutative op in any order. What nobody reads is erased.
+    Before: `%0 = fin.exp %x; %1 = fin.exp %x; %2 = fin.add %0, %1`. After: `%0 = fin.exp %x; %2 = fin.add %0, %0`.
+  }];
+}
+
 def SimplifyPass : Fin_Pass<"simplify"> {
   let summary = "rewrite patterns of several ops into cheaper ones";
   let description = [{

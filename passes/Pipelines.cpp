@@ -3,6 +3,7 @@
 #include "passes/Pipelines.h"
 #include "llvm/ADT/StringExtras.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
 
@@ -42,8 +43,15 @@ std::unique_ptr<Pass> createCheck(const char *phase, const PipelineSettings &set
   return createCheckContractPass(options);
 }
 
+/// One sweep: what a rewrite touches is visited again in it anyhow. Functions have one block, so there is nothing to
+/// simplify between blocks.
+std::unique_ptr<Pass> createCanonicalize() {
+  GreedyRewriteConfig config;
+  return createCanonicalizerPass(config.setMaxIterations(1).setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled));
+}
+
 /// What any rewriting leaves behind.
-void cleanUp(Phase &phase) { phase.add(createCanonicalizerPass()).add(createCSEPass()); }
+void cleanUp(Phase &phase) { phase.add(createCanonicalize()).add(createCsePass()); }
 
 } // namespace
 
@@ -87,7 +95,7 @@ void buildFuse(OpPassManager &pm, const PipelineSettings &settings) {
   recompute.budgetBytes = settings.keepBytes;
   Phase phase(pm, settings);
   // First of all: transposes that it leaves are fused like other ops.
-  if (settings.channelsLast) phase.add(createChannelsLastPass()).add(createCSEPass());
+  if (settings.channelsLast) phase.add(createChannelsLastPass()).add(createCsePass());
   // Before fusion, so that what is computed again becomes part of the kernel that reads it.
   phase.add(createRecomputePass(recompute)).add(createFuseRegionsPass(regions)).addRequired(createCheck("fuse", settings));
 }

@@ -6,6 +6,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "passes/Storage.h"
+#include <list>
 
 using namespace mlir;
 
@@ -17,35 +18,40 @@ constexpr unsigned kMostLevels = 4;
 constexpr int64_t kFewestRows = 16, kSmallDomain = 32768;
 
 /// Extents; a symbolic one is its Dim's word, which is negative and equal for equal dims alone.
-using Shape = llvm::SmallVector<int64_t>;
+using Shape = llvm::ArrayRef<int64_t>;
 constexpr int64_t kManyRows = 1024; // what a symbol is taken for where sizes decide
 
-Shape shapeOf(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  if (type.hasStaticShape()) return Shape(type.getShape());
-  Shape shape;
-  TensorSpec spec = *specOf(type); // not in the loop's head: it would be gone before the body
-  for (Dim dim : spec.dims) shape.push_back(dim.word());
-  return shape;
-}
-int64_t count(const Shape &shape) {
+/// Shapes of values. Those of static types are the types' own; others are put together, and live as long as this.
+class Shapes {
+public:
+  Shape of(Value value) {
+    auto type = cast<RankedTensorType>(value.getType());
+    if (!type.getEncoding()) return type.getShape();
+    SmallVector<int64_t> &shape = made.emplace_back();
+    TensorSpec spec = *specOf(type); // not in the loop's head: it would be gone before the body
+    for (Dim dim : spec.dims) shape.push_back(dim.word());
+    return shape;
+  }
+
+private:
+  std::list<SmallVector<int64_t>> made;
+};
+
+int64_t count(Shape shape) {
   int64_t product = 1;
   for (int64_t dim : shape) product *= dim < 0 ? Dim::fromWord(dim).factor() * kManyRows : dim;
   return product;
 }
 
-/// `shape` with leading ones up to `rank`.
-SmallVector<int64_t> aligned(const Shape &shape, size_t rank) {
-  SmallVector<int64_t> result(rank > shape.size() ? rank - shape.size() : 0, 1);
-  result.append(shape.begin(), shape.end());
-  return result;
+/// Whether the shapes are equal but for leading ones that `shape` lacks, and ones where `mayRepeat`.
+bool fits(Shape shape, Shape whole, bool mayRepeat) {
+  if (shape.size() > whole.size()) return false;
+  size_t missing = whole.size() - shape.size();
+  if (!mayRepeat && !llvm::all_of(whole.take_front(missing), [](int64_t extent) { return extent == 1; })) return false;
+  return std::equal(shape.begin(), shape.end(), whole.begin() + missing,
+                    [&](int64_t dim, int64_t extent) { return dim == extent || (mayRepeat && dim == 1); });
 }
-bool broadcastsTo(const Shape &shape, const Shape &domain) {
-  if (shape.size() > domain.size()) return false;
-  for (auto [dim, extent] : llvm::zip(aligned(shape, domain.size()), domain))
-    if (dim != extent && dim != 1) return false;
-  return true;
-}
+bool broadcastsTo(Shape shape, Shape domain) { return fits(shape, domain, /*mayRepeat=*/true); }
 
 bool isReduction(Operation *op) { return isa<SumOp, MeanOp, ReduceMaxOp, ReduceMinOp>(op); }
 llvm::ArrayRef<int64_t> axesOf(Operation *op) { return op->getAttrOfType<DenseI64ArrayAttr>("axes").asArrayRef(); }
@@ -56,7 +62,8 @@ bool isKnownSlice(SliceOp slice) {
   if (!matchPattern(slice.getStarts(), m_Constant(&starts))) return false;
   auto values = dyn_cast<DenseIntElementsAttr>(starts);
   if (!values) return false;
-  Shape from = shapeOf(slice.getX()), to = shapeOf(slice.getResult());
+  Shapes shapes;
+  Shape from = shapes.of(slice.getX()), to = shapes.of(slice.getResult());
   for (auto [start, size, step, extent] : llvm::zip(values.getValues<int64_t>(), to, slice.getSteps(), from)) {
     int64_t last = start + (size - 1) * step;
     if (size && (std::min(start, last) < 0 || std::max(start, last) >= extent)) return false;
@@ -87,6 +94,8 @@ public:
   }
 
 private:
+  Shape shapeOf(Value value) { return shapes.of(value); }
+
   // One product and at least one op that finishes it.
   bool findContraction() {
     for (Operation *op : ops) {
@@ -105,12 +114,12 @@ private:
       llvm::sort(axes);
       Shape shape = shapeOf(op->getOperand(0));
       if (!hasReduction) {
-        region.domain.assign(shape.begin(), shape.end()), region.reducedAxes = axes, hasReduction = true;
+        region.domain.assign(shape), region.reducedAxes = axes, hasReduction = true;
       } else if (Shape(region.domain) != shape || region.reducedAxes != axes) {
         return false;
       }
     }
-    if (contraction) region.domain = shapeOf(contraction->getResult(0));
+    if (contraction) region.domain.assign(shapeOf(contraction->getResult(0)));
     else if (!hasReduction) findMapDomain();
     for (auto [axis, extent] : llvm::enumerate(region.domain)) {
       bool isReduced = llvm::is_contained(region.reducedAxes, axis);
@@ -126,10 +135,10 @@ private:
       if (Shape shape = shapeOf(op->getResult(0));
           std::pair(count(shape), shape.size()) > std::pair(count(largest), largest.size()))
         largest = shape;
-    region.domain.assign(largest.begin(), largest.end());
+    region.domain.assign(largest);
   }
 
-  std::optional<Class> classOfShape(const Shape &shape) const {
+  std::optional<Class> classOfShape(Shape shape) const {
     if (shape == Shape(region.domain)) return Class::Full;
     if (hasReduction && (isKeptShape(shape) || shape == Shape(droppedShape))) return Class::Kept;
     if (count(shape) == 1 && shape.size() <= region.domain.size()) return Class::Uniform;
@@ -137,8 +146,8 @@ private:
   }
 
   // Leading unit dims may be missing.
-  bool isKeptShape(const Shape &shape) const {
-    return shape.size() <= keptShape.size() && Shape(aligned(shape, keptShape.size())) == Shape(keptShape);
+  bool isKeptShape(Shape shape) const {
+    return fits(shape, keptShape, /*mayRepeat=*/false);
   }
 
   bool classify(Operation *op) {
@@ -193,7 +202,7 @@ private:
   }
 
   /// Whether an op of class `cls` and `shape` may read `operand`; raises `level` to the operand's.
-  bool readOperand(Value operand, Class cls, const Shape &shape, unsigned &level) {
+  bool readOperand(Value operand, Class cls, Shape shape, unsigned &level) {
     Operation *producer = operand.getDefiningOp();
     if (producer && isCopiedIntoRegions(producer)) return readCopied(producer, cls, shape, level);
     if (producer && viewsMember(producer, members)) {
@@ -213,14 +222,14 @@ private:
   }
 
   // A repetition, a fill or iota: as if its operand were read at the broadcast index.
-  bool readCopied(Operation *copied, Class cls, const Shape &shape, unsigned &level) {
+  bool readCopied(Operation *copied, Class cls, Shape shape, unsigned &level) {
     Shape from = shapeOf(copied->getResult(0));
     if (!broadcastsTo(from, shape)) return false;
     if (copied->getNumOperands() == 0) return true;
     return readOperand(copied->getOperand(0), cls, shape, level);
   }
 
-  bool mayRead(Class read, const Shape &from, Class reader, const Shape &shape) const {
+  bool mayRead(Class read, Shape from, Class reader, Shape shape) const {
     if (read == Class::Uniform || count(from) == 1) return true;
     if (reader == Class::Uniform) return false;
     if (reader == Class::Kept) return read == Class::Kept && (from == shape || (isKeptShape(from) && isKeptShape(shape)));
@@ -265,6 +274,7 @@ private:
 
   llvm::ArrayRef<Operation *> ops;
   llvm::SmallPtrSet<Operation *, 16> members;
+  Shapes shapes;
   Region region;
   Operation *contraction = nullptr;
   SmallVector<int64_t> keptShape, droppedShape;

@@ -26,7 +26,9 @@ struct Simplify : impl::SimplifyPassBase<Simplify> {
 
   void runOnOperation() override {
     // Not converging within the driver's limit leaves a valid function: there is nothing to report.
-    (void)applyPatternsGreedily(getOperation(), patterns);
+    GreedyRewriteConfig config;
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled).setMaxIterations(1);
+    (void)applyPatternsGreedily(getOperation(), patterns, config);
   }
 
   FrozenRewritePatternSet patterns;
