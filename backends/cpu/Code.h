@@ -98,8 +98,8 @@ public:
   /// `streams`: past the caches, where the vector is whole and `at` is a multiple of its length, or `isAligned` says so (the
   /// pointer must be one too).
   void store(DType dtype, Value value, Value pointer, const Index &at, Value mask, bool streams = false);
-  /// Asks for what will be read soon; nothing happens where there is no memory.
-  void prefetch(DType dtype, Value pointer, const Index &at);
+  /// Asks for what will be read soon; nothing happens where there is no memory. Nearness 3: into the nearest cache, 2: the next.
+  void prefetch(DType dtype, Value pointer, const Index &at, unsigned nearness = 3);
   /// Orders streamed stores before what the thread stores next.
   void fenceStores();
   Value toStorage(DType dtype, Value value);

@@ -9,9 +9,18 @@ namespace tinyfin::cpu {
 
 static bool isUnsigned(DType dtype) { return dtype == DType::U8 || dtype == DType::Bool; }
 
-/// maxps and minps give their second operand when one is NaN, so that only a NaN of the first is left to choose.
+/// maxps and minps give their second operand when one is NaN, so that only a NaN of the first is left to choose. As an
+/// intrinsic: LLVM would join two selects to two comparisons and their disjunction.
 static Value emitExtreme(Code &code, CmpFPredicate wins, Value a, Value b) {
-  Value extreme = code.select(code.compare(wins, a, b), a, b);
+  code.unify(a, b);
+  Value extreme;
+  if (code.machine.lanes == 16 && Code::isVector(a) && Code::elementOf(a).isF32()) {
+    StringRef name = wins == CmpFPredicate::OGT ? "llvm.x86.avx512.max.ps.512" : "llvm.x86.avx512.min.ps.512";
+    Value current = code.integer(4, code.b.getI32Type()); // exceptions as the thread's
+    extreme = LLVM::CallIntrinsicOp::create(code.b, code.loc, a.getType(), code.b.getStringAttr(name), ValueRange{a, b, current}).getResult(0);
+  } else {
+    extreme = code.select(code.compare(wins, a, b), a, b);
+  }
   return code.select(code.compare(CmpFPredicate::UNO, a, a), a, extreme);
 }
 

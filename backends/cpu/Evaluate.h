@@ -26,6 +26,8 @@ public:
   void bind(uint32_t value, Value result) { bound[value] = result; }
   void setKept(Access coords, ArrayRef<Dim> extents) { kept = std::move(coords), keptExtents.assign(extents.begin(), extents.end()); }
   IndexMath math() { return IndexMath(code); }
+  /// Positions in what is broadcast from shape `to` to shape `from`.
+  Access broadcast(Access access, ArrayRef<Dim> from, ArrayRef<Dim> to);
   /// If not null, gets each load's input and the step between its lanes (0 where indices are read from memory).
   std::vector<std::pair<uint32_t, int64_t>> *strides = nullptr;
 
@@ -67,7 +69,6 @@ private:
   /// Element `number` of a vector of integers that the graph knows at run time.
   Value element(uint32_t value, int64_t number);
 
-  Access broadcast(Access access, ArrayRef<Dim> from, ArrayRef<Dim> to);
   Access transpose(Access access, ArrayRef<Dim> dims, std::span<const int64_t> permutation);
   /// Makes a coordinate begin at `axis`.
   void splitBefore(Access &access, ArrayRef<Dim> dims, unsigned axis);

@@ -69,6 +69,14 @@ private:
     const KernelOp *op;
     SmallVector<Value> results; // one a vector of columns, or one
   };
+  struct Pick { // a sum that takes one element of a row: that at the position of a label
+    const KernelOp *op;
+    uint32_t from, label;
+    unsigned level;
+    Value result;
+  };
+  std::optional<Pick> pickOf(const KernelOp &op) const;
+  void pickElements(unsigned level);
   void planColumns();
   void standAt(Value index, int64_t indicesPerPart);
   void row();
@@ -85,7 +93,11 @@ private:
   Index rowPosition();
   /// How far a row that is streamed begins behind a multiple of the vector's length; null where that is nowhere or known.
   Value shiftOfStores();
-  void prefetchNextRow(const Access &access);
+  /// Which part of the next row each level's loop fetches while this one is computed.
+  void planFetches();
+  void fetchAhead(const Access &access, ArrayRef<Index> lanes, unsigned vector);
+  /// Whether a level has a loop at all.
+  bool walks(unsigned level) const { return (level < items.size() && !items[level].empty()) || (writesFull && level == writeLevel); }
   void storePartials();
   /// Lets the evaluator stand at a vector of columns (number 0 where rows are reduced).
   void select(unsigned column);
@@ -96,7 +108,11 @@ private:
   std::vector<std::vector<Item>> items; // by level
   unsigned writeLevel = 0;              // of the loop that writes what is as large as the domain
   bool writesFull = false;
-  unsigned lastLevel = 0; // of the loop that walks a row last
+  std::vector<Pick> picks;
+  struct Fetch { // of the next row, in eighths
+    int begin = 0, count = 0;
+  };
+  SmallVector<Fetch, 4> fetches; // by level
   SmallVector<Index> at;      // one a loop: where the loops stand
   SmallVector<Index> columns; // vectors of the innermost loop, if it is kept
   SmallVector<Value> columnMasks;

@@ -103,9 +103,9 @@ static bool isFirstLaneOnly(Value mask) {
   return llvm::count(values, true) == 1 && *values.begin();
 }
 
-void Code::prefetch(DType dtype, Value pointer, const Index &at) {
+void Code::prefetch(DType dtype, Value pointer, const Index &at, unsigned nearness) {
   Value where = address(pointer, IndexMath(*this).scalar(at), storageType(dtype));
-  LLVM::Prefetch::create(b, loc, where, /*rw=*/0u, /*hint=*/3u, /*cache=*/1u);
+  LLVM::Prefetch::create(b, loc, where, /*rw=*/0u, /*hint=*/nearness, /*cache=*/1u);
 }
 
 void Code::fenceStores() {

@@ -39,20 +39,20 @@ Value Polynomials::powerOfTwo(Value exponent, Type real) {
 }
 
 namespace {
-/// The nearest integer to a real of moderate size, as a real and as the low bits of an integer of the same width:
+/// The nearest integer to x * factor, of moderate size, as a real and as the low bits of an integer of the same width:
 /// adding 1.5 * 2**(mantissa bits) leaves it in the mantissa. No conversion, whose result NaN would poison.
 struct Nearest {
   Value real, integer;
 };
-Nearest nearest(Code &code, Value scaled) {
-  Type type = Code::elementOf(scaled);
+Nearest nearestProduct(Code &code, Value x, double factor) {
+  Type type = Code::elementOf(x);
   double magic = type.isF64() ? 0x1.8p52 : 0x1.8p23;
   Type integer = type.isF64() ? code.b.getI64Type() : code.b.getI32Type();
-  // Plain operations: contraction or reassociation would undo the rounding.
-  Value shifted = code.binary<AddFOp>(scaled, code.constant(magic, scaled));
-  Value real = code.binary<SubFOp>(shifted, code.constant(magic, scaled));
+  // The product and the sum may be one operation; reassociation would undo the rounding.
+  Value shifted = code.fadd(code.fmul(x, code.constant(factor, x)), code.constant(magic, x));
+  Value real = code.binary<SubFOp>(shifted, code.constant(magic, x));
   Value bits = code.bitcast(shifted, integer);
-  return {real, code.binary<SubIOp>(bits, code.bitcast(code.constant(magic, scaled), integer))};
+  return {real, code.binary<SubIOp>(bits, code.bitcast(code.constant(magic, x), integer))};
 }
 } // namespace
 
@@ -80,11 +80,10 @@ Value Polynomials::exp32(Value x) {
   x = code.select(code.compare(CmpFPredicate::OGT, x, k(89.0, x)), k(89.0, x), x); // inf, which the scaling makes
   bool byInstruction = code.machine.lanes == 16 && Code::isVector(x);
   if (!byInstruction) x = code.select(wanted, x, k(0, x));
-  Nearest n = nearest(code, code.binary<MulFOp>(x, k(1.44269504088896341, x)));
+  Nearest n = nearestProduct(code, x, 1.44269504088896341);
   Value r = code.fsub(x, code.fmul(n.real, k(0.693359375, x)));
   r = code.fsub(r, code.fmul(n.real, k(-2.12194440e-4, x)));
-  Value p = horner(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1});
-  Value y = code.fadd(code.fmul(p, code.fmul(r, r)), code.fadd(r, k(1, r)));
+  Value y = horner(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1});
   if (byInstruction) return scaleByInstruction(code, y, n.real, wanted);
   Type real = Code::elementOf(x);
   return code.select(wanted, scale(code, y, n.integer, [&](Value e) { return powerOfTwo(e, real); }), k(0, x));
@@ -92,7 +91,7 @@ Value Polynomials::exp32(Value x) {
 
 Value Polynomials::exp64(Value x) {
   x = clamp(x, -746.0, 710.0);
-  Nearest n = nearest(code, code.binary<MulFOp>(x, k(1.4426950408889634074, x)));
+  Nearest n = nearestProduct(code, x, 1.4426950408889634074);
   Value r = code.fsub(x, code.fmul(n.real, k(6.93147180369123816490e-01, x)));
   r = code.fsub(r, code.fmul(n.real, k(1.90821492927058770002e-10, x)));
   SmallVector<double> taylor(14, 1.0); // 1/13! ... 1/1!, 1: |r| <= ln(2)/2 leaves an error of 4e-18
@@ -166,7 +165,7 @@ Value Polynomials::sinOrCos(Value x, bool cosine) {
   Type type = Code::elementOf(x), f64 = code.b.getF64Type();
   bool isSingle = type.isF32();
   Value wide = isSingle ? Value(ExtFOp::create(code.b, code.loc, Code::shapedLike(f64, x), x)) : x;
-  Nearest n = nearest(code, code.binary<MulFOp>(wide, k(2 / std::numbers::pi, wide)));
+  Nearest n = nearestProduct(code, wide, 2 / std::numbers::pi);
   Value r = code.fsub(wide, code.fmul(n.real, k(1.57079632673412561417e+00, wide)));
   r = code.fsub(r, code.fmul(n.real, k(6.07710050630396597660e-11, wide)));
   r = code.fsub(r, code.fmul(n.real, k(2.02226624879595063154e-21, wide)));

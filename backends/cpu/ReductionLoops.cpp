@@ -59,15 +59,18 @@ Value overLanes(Code &code, const KernelSpec &spec, const KernelOp &op, Value v)
 
 ReductionEmitter::ReductionEmitter(Code &code, const KernelSpec &spec, const Domain &domain, ArrayRef<Value> pointers)
     : LoopEmitter(code, spec, domain, pointers), items(domain.numLevels), keptExtents(domain.keptLoops()) {
-  for (const KernelOp &op : spec.ops)
-    if (!op.isConstant() && isReduction(op.id)) items[domain.levels[op.operands[0]]].push_back({&op, {}});
+  for (const KernelOp &op : spec.ops) {
+    if (op.isConstant() || !isReduction(op.id)) continue;
+    std::optional<Pick> pick = pickOf(op);
+    if (pick) picks.push_back(*pick);
+    else items[domain.levels[op.operands[0]]].push_back({&op, {}});
+  }
   writeLevel = domain.numLevels - 1;
   for (auto [number, output] : llvm::enumerate(spec.outputs)) {
     if (isKept(number)) continue;
     writesFull = true;
     writeLevel = std::max<unsigned>(writeLevel, domain.levels[output]);
   }
-  lastLevel = std::max<unsigned>(items.size() - 1, writesFull ? writeLevel : 0);
   at.resize(domain.loops.size());
 }
 
@@ -135,6 +138,8 @@ void ReductionEmitter::select(unsigned column) {
   for (const auto &level : items)
     for (const Item &item : level)
       if (!item.results.empty()) evaluator.bind(item.op->result, item.results[column]);
+  for (const Pick &pick : picks)
+    if (pick.result) evaluator.bind(pick.op->result, pick.result);
 }
 
 void ReductionEmitter::markUsed(uint32_t value, std::vector<bool> &used) const {
@@ -166,48 +171,6 @@ int ReductionEmitter::unrollOf(unsigned number) const {
   return code.lanes == 1 || heavy > 2 ? 1 : heavy ? 2 : 4;
 }
 
-void ReductionEmitter::planRows() {
-  constexpr int64_t kMaxRow = 32768, kMaxElements = 32768; // 128 KiB of stack
-  int64_t row = 1;
-  for (auto [extent, reduced] : llvm::zip_equal(domain.loops, domain.isReduced)) {
-    if (!reduced) continue;
-    if (!extent.isConstant() || extent.constant() > kMaxRow) return;
-    row *= extent.constant();
-  }
-  if (!domain.laneIsReduced() || row > kMaxRow || spec.partials) return;
-  for (const KernelOp &op : llvm::reverse(spec.ops)) { // what is nearest to the results saves most
-    const TensorSpec &type = spec.values[op.result];
-    bool isSingle = isFloat(type.dtype) && type.dtype != DType::F64;
-    if (op.isConstant() || !isHeavy(op.id) || type.dims != domain.shape || !isSingle || (held.size() + 1) * row > kMaxElements) continue;
-    auto uses = [&](const std::vector<bool> &loop) { return loop[op.result]; };
-    if (llvm::count_if(used, uses) < 2) continue;
-    unsigned first = llvm::find_if(used, uses) - used.begin();
-    held.push_back({op.result, first, code.scratch(code.b.getF32Type(), row)});
-  }
-}
-
-Index ReductionEmitter::rowPosition() {
-  Access access;
-  SmallVector<Dim> extents;
-  for (unsigned loop = 0; loop < at.size(); ++loop)
-    if (domain.isReduced[loop]) access.push_back({at[loop], 1}), extents.push_back(domain.loops[loop]);
-  return evaluator.math().linear(access, extents);
-}
-
-/// While the last loop works on a row that the caches hold, memory brings the next one.
-void ReductionEmitter::prefetchNextRow(const Access &access) {
-  Dim row(1);
-  for (auto [extent, reduced] : llvm::zip_equal(domain.loops, domain.isReduced))
-    if (reduced) row = product({row, extent});
-  if (!row.isConstant()) return;
-  IndexMath math = evaluator.math();
-  for (uint32_t input = 0; input < spec.numInputs; ++input) {
-    const TensorSpec &type = spec.values[input];
-    if (used[0][input] && type.dims == domain.shape)
-      code.prefetch(type.dtype, pointers[input], math.add(math.linear(access, type.dims), row.constant()));
-  }
-}
-
 void ReductionEmitter::body(ArrayRef<Index> lanes, Value mask, llvm::SmallVectorImpl<Value> &carried) {
   bool isRow = domain.laneIsReduced();
   unsigned width = isRow ? unroll : columnCount;
@@ -217,7 +180,7 @@ void ReductionEmitter::body(ArrayRef<Index> lanes, Value mask, llvm::SmallVector
     Value tail = isRow ? mask : columnMasks[u];
     if (!held.empty()) evaluator.setRowPosition(rowPosition());
     Access coords = coordsOf(at), access = evaluator.math().reshape(coords, domain.loops, domain.shape);
-    if (isRow && current == lastLevel && lastLevel > 0) prefetchNextRow(access);
+    if (isRow) fetchAhead(access, lanes, u);
     if (current < items.size()) {
       for (auto [i, item] : llvm::enumerate(items[current])) {
         Value value = code.widen(evaluator.at(item.op->operands[0], access, {{}, tail}));
@@ -298,6 +261,7 @@ void ReductionEmitter::finish(ArrayRef<Value> carried) {
 
 void ReductionEmitter::level(unsigned number) {
   current = number;
+  if (!walks(number)) return;
   unroll = domain.laneIsReduced() ? unrollOf(number) : 1;
   for (const HeldRow &row : held)
     evaluator.setRowUse(row.value, row.memory,
@@ -341,7 +305,11 @@ void ReductionEmitter::storePartials() {
 void ReductionEmitter::row() {
   for (auto &level : items)
     for (Item &item : level) item.results.clear();
-  for (unsigned number = 0; number < items.size(); ++number) level(number);
+  for (Pick &pick : picks) pick.result = {};
+  for (unsigned number = 0; number < items.size(); ++number) {
+    level(number);
+    pickElements(number);
+  }
   if (spec.partials) return storePartials();
   if (writesFull && writeLevel >= items.size()) level(writeLevel);
   for (const HeldRow &row : held) evaluator.setRowUse(row.value, row.memory, Evaluator::RowUse::None);
@@ -353,6 +321,7 @@ void ReductionEmitter::emit(Value begin, Value end, Launch &launch) {
   if (spec.partials && !llvm::is_contained(domain.isReduced, true)) code.refuse("pieces of a reduction of one element");
   planUses();
   planRows();
+  planFetches();
   launch.cost = weigh(spec).cost * domain.numLevels * (code.lanes == 1 ? 8 : 1);
   launch.work = domain.loops;
   launch.outer.assign(keptExtents.begin(), keptExtents.end());

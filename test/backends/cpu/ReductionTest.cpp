@@ -53,6 +53,24 @@ TEST(Reduction, NaNAndInfinitiesComeThrough) {
       }
 }
 
+/// sum(select(iota == label, from, 0)), with labels that are out of range as well.
+TEST(Reduction, ElementAtALabel) {
+  for (DType dtype : {DType::F32, DType::BF16, DType::F64})
+    for (int64_t columns : {1, 5, 16, 333}) {
+      SpecBuilder b;
+      uint32_t x = b.input(dtype, {7, columns}), label = b.input(DType::I64, {7, 1});
+      Words counted;
+      AttrWriter(counted).list(std::vector<int64_t>{1, columns}).integer(1).dtype(DType::I64);
+      uint32_t isThere = b.op(OpId::Eq, {b.op(OpId::Iota, {}, counted), label});
+      uint32_t from = b.op(OpId::Sub, {x, b.reduce(OpId::ReduceMax, x, {1}, true)});
+      uint32_t only = b.op(OpId::Select, {isThere, from, b.constant(dtype, 0)});
+      KernelSpec spec = b.finish({b.reduce(OpId::Sum, only, {1}, true)});
+      std::vector<Tensor> inputs = makeInputs(spec, 3, Fill::Signed);
+      for (int64_t row = 0; row < 7; ++row) inputs[1].set(row, row == 5 ? -1 : row == 6 ? columns : row * 67 % columns);
+      expectNear(runGenerated(spec, inputs)[0], runEager(spec, inputs)[0], 1e-6, 1e-6, spec.summary());
+    }
+}
+
 TEST(Reduction, KeptAndFullResultsTogether) { // a bias gradient beside the activation's
   for (const Case &c : kCases) {
     SpecBuilder b;
