@@ -316,8 +316,9 @@ bool isContractible(Operation *op) {
 }
 
 bool viewsMember(Operation *op, const llvm::SmallPtrSetImpl<Operation *> &members) {
-  if (!isa<ReshapeOp>(op)) return false;
-  Operation *viewed = op->getOperand(0).getDefiningOp();
+  if (op->getNumOperands() == 0 || !(isa<ReshapeOp>(op) || isCopiedIntoRegions(op))) return false;
+  Value from = op->getOperand(0);
+  Operation *viewed = from ? from.getDefiningOp() : nullptr; // none: what it read is in a region now, with the copy
   return viewed && (members.contains(viewed) || viewsMember(viewed, members));
 }
 

@@ -29,7 +29,7 @@ bool isWideningCast(mlir::Operation *op);
 bool isFusable(mlir::Operation *op);
 /// Whether the op can be what a contraction region is built around: a matmul of static shape (docs/design/0006).
 bool isContractible(mlir::Operation *op);
-/// Whether `op`, a reshape, is copied into a region of `members` because it views a value of the region.
+/// Whether `op`, a reshape or a copied op, belongs to a region of `members`: what it reads, at last, is computed there.
 bool viewsMember(mlir::Operation *op, const llvm::SmallPtrSetImpl<mlir::Operation *> &members);
 
 /// `ops` in program order, without copied ones. Nothing if they cannot be one region.

@@ -160,3 +160,20 @@ func.func @integer_divisions(%x: tensor<4xi64>, %y: tensor<4xi64>) -> (tensor<4x
   %1 = fin.div %x, %c : (tensor<4xi64>, tensor<i64>) -> tensor<4xi64>
   return %0, %1 : tensor<4xi64>, tensor<4xi64>
 }
+
+// What a pad moves lies in memory: a repetition of what the region computes does not, and keeps the two apart.
+// CHECK-LABEL: @a_repetition_between_a_map_and_a_pad
+// CHECK: %[[N:.+]] = fin.fusion "map"
+// CHECK-NEXT: fin.neg
+// CHECK: %[[B:.+]] = fin.fusion "map" (%{{.+}} = %[[N]] :
+// CHECK-NEXT: fin.broadcast
+// CHECK: fin.fusion "map" ({{.+}} = %[[B]] :
+// CHECK: fin.pad
+func.func @a_repetition_between_a_map_and_a_pad(%s: tensor<i64>, %v: tensor<i64>, %y: tensor<i64>) -> tensor<7xi64> {
+  %0 = fin.neg %s : (tensor<i64>) -> tensor<i64>
+  %1 = fin.relu %y : (tensor<i64>) -> tensor<i64>
+  %2 = fin.broadcast %0 {shape = [5]} : (tensor<i64>) -> tensor<5xi64>
+  %3 = fin.pad %2, %v {low = array<i64: 2>, high = array<i64: 0>} : (tensor<5xi64>, tensor<i64>) -> tensor<7xi64>
+  %4 = fin.add %3, %1 : (tensor<7xi64>, tensor<i64>) -> tensor<7xi64>
+  return %4 : tensor<7xi64>
+}
