@@ -15,6 +15,8 @@ struct CompileOptions {
   bool deterministic = false; // no timed choices
   /// By input: its data if they stay where and as they are for as long as the executable lives, else null. Empty: none do.
   std::vector<const void *> frozen = {};
+  /// How many bytes may wait for the backward half before cheap values are computed again there; -1: as TINYFIN_KEEP_BYTES says.
+  int64_t keepBytes = -1;
 };
 
 class Backend {

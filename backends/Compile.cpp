@@ -37,14 +37,15 @@ private:
   ScopedDiagnosticHandler handler;
 };
 
-fin::PipelineSettings settingsNow() {
+fin::PipelineSettings settingsNow(const CompileOptions &options) {
   fin::PipelineSettings settings{config::disable(), config::dump(), config::foldLimitBytes()};
-  if (int64_t bytes = config::keepBytes(); bytes >= 0) settings.keepBytes = bytes;
+  int64_t keepBytes = options.keepBytes >= 0 ? options.keepBytes : config::keepBytes();
+  if (keepBytes >= 0) settings.keepBytes = keepBytes;
   return settings;
 }
 
 Status runPasses(ModuleOp module, Backend &backend, const CompileOptions &options, CompileTimes &times) {
-  fin::PipelineSettings settings = settingsNow();
+  fin::PipelineSettings settings = settingsNow(options);
   if (!config::isDisabled("whole-composites"))
     for (const char *composite : backend.wholeComposites(options)) settings.keep.push_back(composite);
   settings.channelsLast = options.libraries && backend.wantsChannelsLast();

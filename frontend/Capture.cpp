@@ -7,7 +7,7 @@
 
 namespace tinyfin {
 
-Capture::Capture(llvm::ArrayRef<Tensor> arguments, bool fullgraph)
+Capture::Capture(llvm::ArrayRef<Tensor> arguments, bool fullgraph, const Modes &modes)
     : args(arguments.begin(), arguments.end()), firstInside(Cell::lastBorn + 1), seedAtEntry(Generator::process().seed),
       counterAtEntry(Generator::process().counter), fullgraph(fullgraph) {
   // The arguments may be pending in the trace outside: it is computed first, so that everything read is Ready.
@@ -15,6 +15,7 @@ Capture::Capture(llvm::ArrayRef<Tensor> arguments, bool fullgraph)
   Recorder::current().flush("entry of a jitted function");
   previous = Recorder::setCurrent(&recorder);
   recorder.capture = this;
+  recorder.setModes(modes);
   for (auto [i, arg] : llvm::enumerate(args)) {
     argGrads.push_back(arg->grad);
     know(*arg, {Source::Arg, static_cast<uint32_t>(i)});

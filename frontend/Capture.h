@@ -35,8 +35,8 @@ struct OutsideCell {
 
 class Capture {
 public:
-  /// Flushes what is pending and makes the capture's recorder this thread's. `numbers` are runtime scalars.
-  Capture(llvm::ArrayRef<Tensor> args, bool fullgraph);
+  /// Flushes what is pending and makes the capture's recorder this thread's.
+  Capture(llvm::ArrayRef<Tensor> args, bool fullgraph, const Modes &modes = {});
   ~Capture();
   Capture(const Capture &) = delete;
 

@@ -61,13 +61,13 @@ bool waitForCompiles(double seconds) {
 }
 
 std::shared_ptr<CacheEntry> compiledNow(std::span<const int64_t> key, std::span<const int64_t> trace,
-                                        std::span<const uint32_t> outputs, std::string &refusal) {
+                                        std::span<const uint32_t> outputs, const Modes &modes, std::string &refusal) {
   ExecutionCache &cache = ExecutionCache::process();
   Lookup found = cache.find(key, outputs);
   bool isSettled = found && (found.entry->state() == CompileState::Compiled || found.entry->trial().verdict() == Trial::Verdict::Interpreted);
   if (isSettled) return found.entry;
   llvm::ArrayRef<uint32_t> slots(outputs.data(), outputs.size());
-  auto compiled = compileTrace(trace, slots, backend(), {true, config::deterministic()});
+  auto compiled = compileTrace(trace, slots, backend(), modes.options(config::deterministic()));
   if (!compiled.isOk()) {
     refusal = compiled.status().message();
     logLine(LogChannel::Fallback, "not compiled: " + refusal);
@@ -161,7 +161,7 @@ private:
     Backend *interpreter = findBackend("interpreter").value();
     bool isRemote = !backend().device().isHostAccessible(); // where the interpreter has no access
     bool now = (config::deterministic() || isRemote) && &backend() != interpreter;
-    auto compiled = compileTrace(traceWords(), liveSlots, now ? backend() : *interpreter, {true, now});
+    auto compiled = compileTrace(traceWords(), liveSlots, now ? backend() : *interpreter, recorder.modes.options(now));
     throwIfError(compiled.status());
     bool final = now || &backend() == interpreter;
     entry = cache.insert(key(), liveSlots, compiled.value(), {.state = final ? CompileState::Compiled : CompileState::Interpreted});
@@ -174,9 +174,9 @@ private:
     Words words(traceWords().begin(), traceWords().end());
     auto target = entry;
     Backend *compiler = &backend();
-    CompileQueue::process().submit(entry, [words = std::move(words), target, compiler]() -> StatusOr<std::shared_ptr<Executable>> {
+    CompileQueue::process().submit(entry, [words = std::move(words), target, compiler, modes = recorder.modes]() -> StatusOr<std::shared_ptr<Executable>> {
       llvm::ArrayRef<uint32_t> outputs(target->outputSlots().data(), target->outputSlots().size());
-      return compileTrace(words, outputs, *compiler, {});
+      return compileTrace(words, outputs, *compiler, modes.options());
     });
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a trace: live values are its outputs, the cache is asked, a miss is interpreted and compiled when seen again.
 #pragma once
+#include "frontend/Modes.h"
 #include "runtime/Executable.h"
 #include "runtime/ExecutionCache.h"
 #include <span>
@@ -8,14 +9,13 @@
 #include <vector>
 
 namespace tinyfin {
-class Backend;
 class Device;
 class Recorder;
 class Value;
 
 namespace flush {
 
-/// What stands before the trace in every key: backend and the modes compiled code depends on.
+/// What every key begins with: backend, and settings that compiled code depends on. Modes stand behind it.
 std::span<const int64_t> keyPrefix();
 /// The backend of TINYFIN_BACKEND, probed once; throws UserError with the reason where it cannot be used.
 Backend &backend();
@@ -28,7 +28,7 @@ void run(Recorder &recorder, const char *reason);
 /// The compiled form of a trace, from the cache or made now. Where the backend refuses, the interpreter runs it and
 /// `refusal` says why.
 std::shared_ptr<CacheEntry> compiledNow(std::span<const int64_t> key, std::span<const int64_t> trace,
-                                        std::span<const uint32_t> outputs, std::string &refusal);
+                                        std::span<const uint32_t> outputs, const Modes &modes, std::string &refusal);
 /// A value made on another device stays where it is used.
 void moveTo(Device &device, Value &value);
 

@@ -10,6 +10,7 @@ namespace tinyfin {
 
 JitProgram::JitProgram(Capture &capture, llvm::ArrayRef<Tensor> returned, bool withBackward) {
   Recorder &recorder = capture.recorder;
+  modes = recorder.modes;
   collectState(capture);
   collectGrads(capture);
   if (withBackward) planBackward(capture, returned);

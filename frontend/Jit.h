@@ -114,6 +114,7 @@ private:
   void planBackward(Capture &capture, llvm::ArrayRef<Tensor> returned);
   void attachBackward(llvm::MutableArrayRef<Tensor> returned, llvm::MutableArrayRef<Edge> edges, std::vector<ValueRef> saved) const;
 
+  Modes modes;
   Words key, trace;
   std::vector<Source> inputs;
   std::vector<OutsideCell> outside;

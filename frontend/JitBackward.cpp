@@ -96,6 +96,7 @@ std::unique_ptr<BackwardProgram> BackwardProgram::record(Capture &capture, llvm:
   if (!isGradEnabled() || llvm::none_of(results, wantsGradient)) return nullptr;
   auto program = std::make_unique<BackwardProgram>();
   Recorder &recorder = capture.recorder;
+  program->modes = recorder.modes;
   Recorder::Mark mark = recorder.mark();
   Vars roots, cotangents;
   for (auto [i, result] : llvm::enumerate(results)) {
@@ -153,9 +154,11 @@ std::unique_ptr<BackwardProgram> BackwardProgram::record(Capture &capture, llvm:
 
 void BackwardProgram::compile() {
   Words key(flush::keyPrefix().begin(), flush::keyPrefix().end());
+  auto words = modes.words();
+  key.insert(key.end(), words.begin(), words.end());
   key.insert(key.end(), trace.begin(), trace.end());
   std::string refusal; // logged where it happens
-  entry = flush::compiledNow(key, trace, outputs, refusal);
+  entry = flush::compiledNow(key, trace, outputs, modes, refusal);
   for (uint32_t slot : entry->outputSlots()) {
     auto wanted = llvm::lower_bound(outputs, slot);
     outputAt.push_back(wanted != outputs.end() && *wanted == slot ? static_cast<int32_t>(wanted - outputs.begin()) : -1);

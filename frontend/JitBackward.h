@@ -50,6 +50,7 @@ public:
 
 private:
   void compile();
+  Modes modes;
   std::vector<Input> inputs;
   llvm::SmallVector<uint32_t> outputs;
   std::vector<int32_t> outputAt;

@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 static constexpr size_t kComparedBytes = size_t(64) << 20; // an interpreter's arena that is never too large to compare
 
 void JitProgram::compile() {
-  entry = flush::compiledNow(key, trace, outputs, refusal);
+  entry = flush::compiledNow(key, trace, outputs, modes, refusal);
   executable = entry->executable();
   if (refusal.empty()) refusal = entry->refusal();
   planOutputs();
@@ -31,7 +31,7 @@ bool JitProgram::isFrozen(const JitCall &call) const {
 /// Compiles once more, for the values that the tensors from outside have now. Kernels are shared with the first
 /// compilation; what is new is what the backend makes of the data. The entry in the cache stays the general one.
 void JitProgram::freeze(const JitCall &call) {
-  CompileOptions options{true, config::deterministic()};
+  CompileOptions options = modes.options(config::deterministic());
   std::vector<ValueRef> values(inputs.size());
   options.frozen.resize(inputs.size());
   for (auto [i, source] : llvm::enumerate(inputs)) {

@@ -60,22 +60,32 @@ void PendingTrace::clear() {
 
 void Recorder::reset() {
   id = ++lastTraceId;
-  words.assign(flush::keyPrefix().begin(), flush::keyPrefix().end());
-  prefixWords = words.size();
+  words.clear();
+  prefixWords = 0;
+  putPrefix();
   pinCheckBytes = config::pendingInputBytes();
   cutRequested = false;
+}
+
+void Recorder::putPrefix() {
+  words.erase(words.begin(), words.begin() + prefixWords);
+  auto last = modes.words();
+  words.insert(words.begin(), last.begin(), last.end());
+  std::span<const int64_t> first = flush::keyPrefix();
+  words.insert(words.begin(), first.begin(), first.end());
+  prefixWords = first.size() + last.size();
+}
+
+void Recorder::setModes(const Modes &wanted) {
+  modes = wanted;
+  putPrefix();
 }
 
 PendingTrace Recorder::take() {
   random = {};
   dropUnobserved();
   // The backend or a mode may have changed since the trace began.
-  std::span<const int64_t> prefix = flush::keyPrefix();
-  if (!std::ranges::equal(prefix, std::span(words).first(prefixWords))) {
-    words.erase(words.begin(), words.begin() + prefixWords);
-    words.insert(words.begin(), prefix.begin(), prefix.end());
-    prefixWords = prefix.size();
-  }
+  if (!std::ranges::equal(flush::keyPrefix(), std::span(words).first(prefixWords - modes.words().size()))) putPrefix();
   PendingTrace &current = *this;
   PendingTrace taken = std::exchange(current, std::exchange(spare, {}));
   reset();

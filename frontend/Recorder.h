@@ -3,6 +3,7 @@
 #pragma once
 #include "frontend/Errors.h"
 #include "frontend/Host.h"
+#include "frontend/Modes.h"
 #include "frontend/Tape.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "runtime/Attrs.h"
@@ -113,6 +114,8 @@ public:
   std::span<const int64_t> trace() const { return std::span(words).subspan(prefixWords); }
   std::string lineOf(size_t op) const { return describeSource(sources[op]); }
   Capture *capture = nullptr; // set while this recorder records a jitted body
+  /// How what is recorded is compiled: part of the key.
+  void setModes(const Modes &wanted);
 
 private:
   ValueRef scalarAs(fin::InputRole role, const TensorSpec &spec, const void *data, size_t bytes);
@@ -124,6 +127,8 @@ private:
   void afterOp();
   bool pinsTooMuch();
   void dropUnobserved(); // cells that only the trace holds: nobody can see what becomes of them
+  void putPrefix();
+  Modes modes;
   PendingTrace take();   // hands the trace to a flush and starts a new one
   void giveBack(PendingTrace used) { spare = std::move(used); } // its memory serves the next trace but one
   static void restoreCells(PendingTrace &failed); // back to the values from before the trace

@@ -114,6 +114,7 @@ public:
   py::object staticNames, missing;
   std::vector<uint32_t> staticPositions;
   bool freezes = false;
+  Modes modes;
   uint64_t hits = 0;
 };
 
@@ -126,7 +127,7 @@ public:
     if (std::shared_ptr<Signature> signature = jit.find(flat))
       for (const std::shared_ptr<Variant> &variant : signature->variants)
         if (variant->fits(flat, epoch)) candidates.push_back(variant);
-    capture = std::make_unique<Capture>(flat.tensors, fullgraph);
+    capture = std::make_unique<Capture>(flat.tensors, fullgraph, jit.modes);
   }
   py::object numberSlot(uint32_t index, bool isFloat) {
     return py::cast(makeTensor({capture->numberArgument(index, flat.numbers[index], isFloat ? DType::F64 : DType::I64), {}}));
@@ -283,7 +284,8 @@ void addJit(py::module_ &module) {
       .def("demoted", &PyJit::whyDemoted)
       .def_readonly("hits", &PyJit::hits)
       .def_readwrite("missing", &PyJit::missing)
-      .def_readwrite("freezes", &PyJit::freezes);
+      .def_readwrite("freezes", &PyJit::freezes)
+      .def_property("keep_bytes", [](const PyJit &jit) { return jit.modes.keepBytes; }, [](PyJit &jit, int64_t bytes) { jit.modes.keepBytes = bytes; });
   py::class_<PyCapture>(module, "Capture")
       .def(py::init<PyJit &, py::handle, py::handle, bool>())
       .def("number_slot", &PyCapture::numberSlot)

@@ -125,10 +125,19 @@ def _positions(function, names):
     return [i for i, p in enumerate(parameters) if p.name in names and p.kind is not p.KEYWORD_ONLY]
 
 
+def _kept_bytes(remat):
+    """`remat` as the compiler's budget: -1 leaves it to the setting."""
+    if isinstance(remat, int) and not isinstance(remat, bool) and 0 <= remat < 1 << 63:
+        return remat
+    if isinstance(remat, str) and remat in ("auto", "none"):
+        return -1 if remat == "auto" else (1 << 63) - 1
+    raise ValueError(f'jit: remat: found {remat!r}, wanted "auto", "none" or how many bytes may be kept')
+
+
 class Jitted:
     """What fin.jit returns."""
 
-    def __init__(self, function, static_argnames=(), fullgraph=False, fallback="eager", max_recompiles=8, freeze=False):
+    def __init__(self, function, static_argnames=(), fullgraph=False, fallback="eager", max_recompiles=8, freeze=False, remat="auto"):
         if fallback not in ("eager", "error"):
             raise ValueError(f'jit: fallback: found {fallback!r}, wanted "eager" or "error"')
         if not callable(function):
@@ -141,6 +150,7 @@ class Jitted:
         self._jit = _core.JitFunction(self._static, self._positions)
         self._jit.missing = _MISSING
         self._jit.freezes = bool(freeze)
+        self._jit.keep_bytes = _kept_bytes(remat)
         self._dispatch = self._jit.dispatch
         functools.update_wrapper(self, function, updated=())
 
@@ -229,7 +239,7 @@ _MISSING = _Missing()
 
 
 def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph=False, fallback="eager", max_recompiles=8,
-        device=None, freeze=False):
+        device=None, freeze=False, remat="auto"):
     """Compiles a function, or a Module's forward, as one graph. Use bare or with arguments.
 
     static_argnames: names of arguments whose values are part of the signature.
@@ -241,6 +251,9 @@ def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph
     freeze: tensors from outside that the body only reads (the weights, in inference) are constants of the graph: what can be
         prepared from them is prepared once (matrix products get them in the order they read them, in memory of their own).
         Takes effect with the third call; changing one compiles again at the next.
+    remat: which values of the forward half are computed again in the backward half, so that they need not be kept. "auto": while
+        more than TINYFIN_KEEP_BYTES (16 MB) would wait, cheap ones are. "none": none are. A number of bytes: as "auto", with this
+        budget; 0 recomputes whatever is cheap enough. Inside another jitted function that one's choice holds.
     Raises ValueError and NotImplementedError for options that are not there.
     """
     if dynamic not in (None, False):
@@ -250,5 +263,5 @@ def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph
         raise ValueError(f'jit: device: found {device!r}, wanted "cpu"')
     if function is None:
         return lambda body: jit(body, static_argnames=static_argnames, donate=donate, dynamic=dynamic, fullgraph=fullgraph,
-                                fallback=fallback, max_recompiles=max_recompiles, freeze=freeze)
-    return Jitted(function, static_argnames, fullgraph, fallback, max_recompiles, freeze)
+                                fallback=fallback, max_recompiles=max_recompiles, freeze=freeze, remat=remat)
+    return Jitted(function, static_argnames, fullgraph, fallback, max_recompiles, freeze, remat)
