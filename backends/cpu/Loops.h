@@ -75,6 +75,13 @@ private:
     unsigned level;
     Value result;
   };
+  struct Online { // a maximum and the sum of exponentials, of one value
+    uint32_t from;
+  };
+  std::optional<Online> findOnline() const;
+  void sumOnline();
+  void fetchStream(const Access &access);
+  Value overLanes(const KernelOp &op, Value v);
   std::optional<Pick> pickOf(const KernelOp &op) const;
   void pickElements(unsigned level);
   void planColumns();
@@ -109,6 +116,7 @@ private:
   unsigned writeLevel = 0;              // of the loop that writes what is as large as the domain
   bool writesFull = false;
   std::vector<Pick> picks;
+  std::optional<Online> online;
   struct Fetch { // of the next row, in eighths
     int begin = 0, count = 0;
   };

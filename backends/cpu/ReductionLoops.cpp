@@ -43,8 +43,10 @@ vector::CombiningKind kindOf(const KernelSpec &spec, const KernelOp &op) {
   return isMax ? vector::CombiningKind::MAXSI : vector::CombiningKind::MINSI;
 }
 
+} // namespace
+
 /// Of all lanes: as a tree, each step one shuffle. Extremes of floats have no instruction that NaN wins in.
-Value overLanes(Code &code, const KernelSpec &spec, const KernelOp &op, Value v) {
+Value ReductionEmitter::overLanes(const KernelOp &op, Value v) {
   bool isExtreme = op.id == OpId::ReduceMax || op.id == OpId::ReduceMin;
   if (!isExtreme || !isFloat(dtypeOfReduction(spec, op)) || !Code::isVector(v)) return code.acrossLanes(kindOf(spec, op), v);
   for (int distance = code.lanes / 2; distance > 0; distance /= 2) {
@@ -54,8 +56,6 @@ Value overLanes(Code &code, const KernelSpec &spec, const KernelOp &op, Value v)
   }
   return vector::ExtractOp::create(code.b, code.loc, v, ArrayRef<int64_t>{0});
 }
-
-} // namespace
 
 ReductionEmitter::ReductionEmitter(Code &code, const KernelSpec &spec, const Domain &domain, ArrayRef<Value> pointers)
     : LoopEmitter(code, spec, domain, pointers), items(domain.numLevels), keptExtents(domain.keptLoops()) {
@@ -248,7 +248,7 @@ void ReductionEmitter::finish(ArrayRef<Value> carried) {
     if (isRow) {
       Value sum = slots[0];
       for (Value slot : slots.drop_front()) sum = combine(code, spec, *item.op, sum, slot);
-      item.results.assign(1, overLanes(code, spec, *item.op, sum));
+      item.results.assign(1, overLanes(*item.op, sum));
     }
     if (item.op->id != OpId::Mean || spec.partials) continue;
     Value count = code.i64(1);
@@ -306,8 +306,9 @@ void ReductionEmitter::row() {
   for (auto &level : items)
     for (Item &item : level) item.results.clear();
   for (Pick &pick : picks) pick.result = {};
+  if (online) sumOnline();
   for (unsigned number = 0; number < items.size(); ++number) {
-    level(number);
+    if (!online) level(number);
     pickElements(number);
   }
   if (spec.partials) return storePartials();
@@ -322,6 +323,7 @@ void ReductionEmitter::emit(Value begin, Value end, Launch &launch) {
   planUses();
   planRows();
   planFetches();
+  online = findOnline();
   launch.cost = weigh(spec).cost * domain.numLevels * (code.lanes == 1 ? 8 : 1);
   launch.work = domain.loops;
   launch.outer.assign(keptExtents.begin(), keptExtents.end());

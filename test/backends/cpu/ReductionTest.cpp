@@ -71,6 +71,32 @@ TEST(Reduction, ElementAtALabel) {
     }
 }
 
+/// A row's maximum and the sum of exp(x - maximum), which one loop makes of long rows.
+TEST(Reduction, SumsOfExponentialsOfLongRows) {
+  for (int64_t columns : {2048, 2051, 5000, 30522})
+    for (DType dtype : {DType::F32, DType::BF16}) {
+      SpecBuilder b;
+      uint32_t x = b.input(dtype, {9, columns}), wide = dtype == DType::F32 ? x : b.op(OpId::Cast, {x}, {int64_t(DType::F32)});
+      uint32_t top = b.reduce(OpId::ReduceMax, wide, {1}, true);
+      uint32_t sum = b.reduce(OpId::Sum, b.op(OpId::Exp, {b.op(OpId::Sub, {wide, top})}), {1}, true);
+      KernelSpec spec = b.finish({top, sum});
+      std::vector<Tensor> inputs = makeInputs(spec, columns, Fill::Signed);
+      for (int64_t column = 0; column < columns; ++column) {
+        inputs[0].set(columns + column, column * 0.05 - 50);      // grows: rescaled again and again
+        inputs[0].set(2 * columns + column, -column * 0.05);      // never
+        inputs[0].set(3 * columns + column, -INFINITY);           // nothing to see
+        inputs[0].set(4 * columns + column, column < 1000 ? -INFINITY : 3);
+      }
+      inputs[0].set(5 * columns + 1234, NAN);
+      inputs[0].set(6 * columns + 77, INFINITY);
+      inputs[0].set(7 * columns + 2000, INFINITY), inputs[0].set(7 * columns + 30, NAN);
+      inputs[0].set(8 * columns + columns - 1, 1e4);
+      std::vector<Tensor> found = runGenerated(spec, inputs), expected = runEager(spec, inputs);
+      expectNear(found[0], expected[0], 0, 0, "maxima");
+      expectNear(found[1], expected[1], 1e-5, 1e-6, "sums");
+    }
+}
+
 TEST(Reduction, KeptAndFullResultsTogether) { // a bias gradient beside the activation's
   for (const Case &c : kCases) {
     SpecBuilder b;
