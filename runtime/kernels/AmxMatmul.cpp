@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks of k whose panel of A stays in L1 and whose panels of B stay in L2; squares of C go to f32, or are rounded
-// while the next square is computed.
+// Blocks of k: half a panel of A stays in L1, the other half and the panels of B come from L2; squares of C go to f32,
+// or are rounded while the next square is computed.
 #include "runtime/kernels/AmxMatmul.h"
 #include "runtime/kernels/Scratch.h"
 #include <utility>
@@ -10,7 +10,8 @@ namespace tinyfin::amx {
 #ifdef TINYFIN_AMX_TARGETS
 namespace {
 
-constexpr int64_t kBlockDepth = 512;     // of k: a panel of A has 32 KiB
+constexpr int64_t kBlockDepth = 1024;    // of k, at most: sums that are put down and taken up cost more than reading A
+constexpr int64_t kHeldDepth = 512;      // of k in the part of a panel of A that fits into L1: 32 KiB
 constexpr int64_t kConflictBytes = 2048; // rows of A so far apart fall into few sets of L1
 constexpr int64_t kSquareSums = kSquare * kSquare;
 
@@ -25,35 +26,39 @@ struct Sums {
   }
 };
 
-/// Rows that lie so that tiles of them push each other out of L1.
+/// Rows that lie so that tiles of them push each other out of L1. Nor do they gain from bypassing it.
 bool fallsTogether(const Strided &a) { return a.row * 2 % kConflictBytes == 0; }
+
+/// Of k, so that blocks of it are about equal.
+int64_t blockDepth(int64_t k) {
+  int64_t blocks = (k + kBlockDepth - 1) / kBlockDepth;
+  return std::max(stepsOf((k + blocks - 1) / std::max<int64_t>(blocks, 1)), int64_t(1)) * kDepth;
+}
 
 class BlockProduct {
 public:
-  BlockProduct(const Block &block, const Sums &sums) : block(block), sums(sums) {}
+  BlockProduct(const Block &block, const Sums &sums)
+      : block(block), sums(sums), wholeDepth(blockDepth(block.k)), conflicts(fallsTogether(block.a)) {}
 
   /// pendingOf(row, column, sums) says how the square there is stored once its sums are complete.
   template <class PendingOf> TINYFIN_TARGET_BF16 void run(PendingOf pendingOf) {
     TileScope tiles(block.isa);
-    for (int64_t k0 = 0; k0 < block.k; k0 += kBlockDepth) {
-      int64_t depth = std::min(kBlockDepth, block.k - k0);
+    for (int64_t k0 = 0; k0 < block.k; k0 += wholeDepth) {
+      int64_t depth = std::min(wholeDepth, block.k - k0);
       packBlock(k0, depth);
       for (int64_t row = 0; row < block.m; row += kSquare)
         for (int64_t column = 0; column < block.n; column += kSquare) {
           const bool last = k0 + depth == block.k;
           float *to = sums.square(row, column, squares++);
-          const PendingRows next = last ? pendingOf(row, column, to) : PendingRows();
-          multiplySquare(row, column, k0, depth, to, next);
-          if (last) pending = next;
+          multiplySquare(row, column, k0, depth, to);
+          if (last) pending = pendingOf(row, column, to);
         }
     }
     storeRows(pending, pending.rows);
   }
 
 private:
-  bool readsInPlace(int64_t depth) const {
-    return block.a.column == 1 && depth % kDepth == 0 && (depth == block.k || !fallsTogether(block.a));
-  }
+  bool readsInPlace(int64_t depth) const { return block.a.column == 1 && depth % kDepth == 0; }
 
   /// Rows that cannot be read in place: all of them or those of the last panel.
   void packBlock(int64_t k0, int64_t depth) {
@@ -72,7 +77,7 @@ private:
     in.steps = stepsOf(depth);
     in.b = static_cast<const char *>(block.b) + column / kSquare * panelBytes(block.k) + k0 / kDepth * kStepBytes;
     in.bStep = kStepBytes;
-    in.ahead = nullptr, in.aheadRows = 0;
+    in.heldSteps = row < firstPacked && conflicts ? kEverything : kHeldDepth / kDepth;
     if (row < firstPacked) {
       in.a = reinterpret_cast<const char *>(block.a.data + row * block.a.row + k0);
       in.aRow = block.a.row * 2, in.aTile = kTile * in.aRow, in.aStep = kDepth * 2;
@@ -98,17 +103,17 @@ private:
 
   /// Rows in lines along k that the next block of k, or the next block of rows, will pack.
   void fetchUnpacked(SquareInputs &in, int64_t row, int64_t column, int64_t k0) const {
-    const bool further = k0 + kBlockDepth < block.k;
+    const bool further = k0 + wholeDepth < block.k;
     const int64_t from = further ? row : row + block.m, end = further ? block.m : block.m + block.rowsAfter;
     if (block.a.column != 1 || from + kSquare > end) return;
-    const BFloat16 *next = block.a.data + from * block.a.row + (further ? k0 + kBlockDepth : 0);
+    const BFloat16 *next = block.a.data + from * block.a.row + (further ? k0 + wholeDepth : 0);
     lookAhead(in, column, reinterpret_cast<const char *>(next), block.a.row * 2);
   }
 
   /// The row and depth of the panel of A after this one; behind the last one are the rows of the next block.
   std::pair<int64_t, int64_t> panelAfter(int64_t row, int64_t k0) const {
     if (row + kSquare < block.m) return {row + kSquare, k0};
-    return k0 + kBlockDepth < block.k ? std::pair{int64_t(0), k0 + kBlockDepth} : std::pair{block.m, int64_t(0)};
+    return k0 + wholeDepth < block.k ? std::pair{int64_t(0), k0 + wholeDepth} : std::pair{block.m, int64_t(0)};
   }
 
   /// The squares of a panel of A share in fetching the next one, 32 rows from `next` on.
@@ -118,12 +123,10 @@ private:
     in.aheadRows = (index + 1) * kSquare / panels - first;
   }
 
-  /// `next` is stored while the following square is computed.
-  void multiplySquare(int64_t row, int64_t column, int64_t k0, int64_t depth, float *to, const PendingRows &next) {
+  void multiplySquare(int64_t row, int64_t column, int64_t k0, int64_t depth, float *to) {
     int64_t rows = std::min(kSquare, block.m - row), columns = std::min(kSquare, block.n - column);
     SquareFn square = squareFor(block.isa, rows > kTile ? 2 : 1, columns > kTile ? 2 : 1);
     SquareInputs in = inputsAt(row, column, k0, depth);
-    in.target = reinterpret_cast<const char *>(next.c), in.targetRow = next.ldc * 2, in.targetRows = next.rows;
     bool accumulate = k0 > 0 || sums.accumulate;
     if (sums.exact && (rows < kSquare || columns < kSquare))
       multiplyEdge(square, in, rows, columns, to, accumulate);
@@ -141,6 +144,8 @@ private:
 
   const Block &block;
   const Sums sums;
+  const int64_t wholeDepth; // of the blocks of k but the last
+  const bool conflicts;
   int64_t squares = 0, firstPacked = 0; // rows from firstPacked on lie in `packed`
   char *packed = nullptr;
   PendingRows pending;

@@ -7,7 +7,7 @@
 namespace tinyfin::amx {
 namespace {
 
-constexpr int64_t kBlockRows = 128;        // of A: with 512 of k 128 KiB
+constexpr int64_t kBlockRows = 128;        // of A: with 1024 of k 256 KiB
 constexpr int64_t kGroupBytes = 512 << 10; // of B that is packed for one block, in L2
 
 Strided stridedOf(const gemm::MatrixView &view) {
@@ -66,8 +66,8 @@ constexpr gemm::PackedProduct kProduct = {.panelCols = kSquare,
                                           .chunkWork = isa == Isa::Amx ? 1 << 23 : 1 << 19,
                                           .enoughChunks = isa == Isa::Amx ? 16 : 32,
                                           .packingRows = isa == Isa::Amx ? 64 : 4,
-                                          .sliceBytes = 448 << 10,
-                                          .sharedBytes = 512 << 10,
+                                          .sliceBytes = 1 << 20,
+                                          .sharedBytes = 1 << 20,
                                           .panelBytes = panelBytes,
                                           .packPanels = packPanels,
                                           .multiplyBlock = multiplyBlock<isa>,

@@ -9,8 +9,45 @@ namespace {
 
 constexpr int64_t kTileBytes = 1024;
 
-/// Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B. B is loaded past L1 (the t1 hint), which A's panel fills: from L2 that is
-/// as fast, and a panel of 32 KiB stays where it is.
+/// What the steps of a square carry along.
+struct Walk {
+  const char *a, *b, *ahead;
+  __m512 awake;
+};
+
+/// Stores of tiles go through the floating point units, which fall asleep after 2000 cycles without work and then take
+/// 800 to wake up: one multiply-add a step keeps them awake.
+TINYFIN_TARGET_AMX inline void stayAwake(__m512 &awake) {
+  awake = _mm512_fmadd_ps(awake, awake, awake);
+  asm volatile("" : "+v"(awake));
+}
+
+/// Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B. Loads with the t1 hint bypass L1: from L2 they are as fast, and what is
+/// held in L1 stays there.
+template <int rowTiles, int colTiles, bool held>
+TINYFIN_TARGET_AMX inline void multiplySteps(const SquareInputs &in, int64_t steps, Walk &walk, PendingRows &pending,
+                                             int64_t rowsAStep) {
+  constexpr bool two = rowTiles == 2, wide = colTiles == 2;
+  const int64_t aRow = in.aRow;
+  for (; steps > 0; --steps, walk.a += in.aStep, walk.b += in.bStep, walk.ahead += 64) {
+    for (int64_t q = 0; q < in.aheadRows; ++q) __builtin_prefetch(walk.ahead + q * in.aheadRow, 0, 2);
+    _tile_stream_loadd(6, walk.b, 64);
+    if constexpr (held)
+      _tile_loadd(4, walk.a, aRow);
+    else
+      _tile_stream_loadd(4, walk.a, aRow);
+    _tile_dpbf16ps(0, 4, 6);
+    if constexpr (wide) _tile_stream_loadd(7, walk.b + kTileBytes, 64);
+    if constexpr (wide) _tile_dpbf16ps(1, 4, 7);
+    if constexpr (two && held) _tile_loadd(5, walk.a + in.aTile, aRow);
+    if constexpr (two && !held) _tile_stream_loadd(5, walk.a + in.aTile, aRow);
+    if constexpr (two) _tile_dpbf16ps(2, 5, 6);
+    if constexpr (two && wide) _tile_dpbf16ps(3, 5, 7);
+    stayAwake(walk.awake);
+    if (rowsAStep) storeRows(pending, rowsAStep);
+  }
+}
+
 template <int rowTiles, int colTiles>
 TINYFIN_TARGET_AMX void multiplyTiles(const SquareInputs &in, float *c, int64_t cRow, bool accumulate,
                                       PendingRows &pending) {
@@ -27,24 +64,10 @@ TINYFIN_TARGET_AMX void multiplyTiles(const SquareInputs &in, float *c, int64_t 
     if constexpr (two) _tile_zero(2);
     if constexpr (two && wide) _tile_zero(3);
   }
-  const char *a = in.a, *b = in.b;
-  const int64_t aRow = in.aRow, aTile = in.aTile, rowsAStep = (pending.rows + in.steps - 1) / in.steps;
-  const char *ahead = in.ahead, *target = in.target;
-  const int64_t targetsAStep = (in.targetRows + in.steps - 1) / in.steps;
-  for (int64_t s = in.steps; s > 0; --s, a += in.aStep, b += in.bStep) {
-    for (int64_t q = 0; q < in.aheadRows; ++q) __builtin_prefetch(ahead + q * in.aheadRow, 0, 2);
-    ahead += 64;
-    for (int64_t q = 0; q < targetsAStep; ++q, target += in.targetRow) __builtin_prefetch(target, 1, 3);
-    _tile_stream_loadd(6, b, 64);
-    _tile_loadd(4, a, aRow);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (wide) _tile_stream_loadd(7, b + kTileBytes, 64);
-    if constexpr (wide) _tile_dpbf16ps(1, 4, 7);
-    if constexpr (two) _tile_loadd(5, a + aTile, aRow);
-    if constexpr (two) _tile_dpbf16ps(2, 5, 6);
-    if constexpr (two && wide) _tile_dpbf16ps(3, 5, 7);
-    if (rowsAStep) storeRows(pending, rowsAStep);
-  }
+  Walk walk{in.a, in.b, in.ahead, _mm512_setzero_ps()};
+  const int64_t rowsAStep = (pending.rows + in.steps - 1) / in.steps, held = std::min(in.heldSteps, in.steps);
+  multiplySteps<rowTiles, colTiles, true>(in, held, walk, pending, rowsAStep);
+  multiplySteps<rowTiles, colTiles, false>(in, in.steps - held, walk, pending, rowsAStep);
   _tile_stored(0, c0, cRow);
   if constexpr (wide) _tile_stored(1, c0 + 64, cRow);
   if constexpr (two) _tile_stored(2, c1, cRow);

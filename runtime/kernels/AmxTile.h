@@ -10,6 +10,8 @@ inline constexpr int64_t kTile = 16;  // rows of A, columns of B and both of C i
 inline constexpr int64_t kDepth = 32; // of k in a tile of A or B
 inline constexpr int64_t kSquare = 2 * kTile;
 
+inline constexpr int64_t kEverything = std::numeric_limits<int64_t>::max();
+
 /// A's tile (t, s), t < 2, s < steps, starts at a + t * aTile + s * aStep; its rows of 32 lie aRow apart. B's tile (s,
 /// u), u < 2, starts at b + s * bStep + u * 1024 and holds 16 rows of 16 pairs: [k / 2][column][k % 2]. Bytes
 /// throughout.
@@ -20,8 +22,7 @@ struct SquareInputs {
   int64_t bStep, steps;
   const char *ahead = nullptr; // rows of `steps` lines that are fetched into L2 meanwhile
   int64_t aheadRow = 0, aheadRows = 0;
-  const char *target = nullptr; // rows of a line each that will be stored to: fetched as well
-  int64_t targetRow = 0, targetRows = 0;
+  int64_t heldSteps = kEverything; // A's first steps are loaded through L1, to stay there; B and the rest of A past it
 };
 
 /// c[32][32], rows cRow bytes apart, = or += A * B; meanwhile what is pending is stored. `rowTiles`, `colTiles` of 1
