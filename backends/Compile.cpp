@@ -4,6 +4,7 @@
 #include "backends/ContextPool.h"
 #include "backends/EagerLowering.h"
 #include "backends/KernelTable.h"
+#include "ir/Claim.h"
 #include "mlir/IR/Diagnostics.h"
 #include "passes/Pipelines.h"
 #include "runtime/Config.h"
@@ -93,6 +94,8 @@ StatusOr<std::shared_ptr<Executable>> compileTimed(ModuleOp module, Backend &bac
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main || !llvm::hasSingleElement(main.getBody()))
     return Status::error(StatusCode::InvalidArgument, "found no function @main of one block, wanted one");
+  for (auto [input, data] : llvm::enumerate(options.frozen))
+    if (data && input < main.getNumArguments()) main.setArgAttr(input, fin::kFrozenAttr, UnitAttr::get(main.getContext()));
   TINYFIN_RETURN_IF_ERROR(runPasses(module, backend, options, times));
   StatusOr<std::shared_ptr<Executable>> compiled = backend.compile(main, options);
   if (!compiled.isOk()) return compiled;

@@ -3,10 +3,14 @@
 #pragma once
 #include "mlir/IR/DialectInterface.h"
 #include "mlir/IR/Operation.h"
+#include "llvm/ADT/StringRef.h"
 #include <optional>
 #include <string>
 
 namespace tinyfin::fin {
+
+/// On an argument of @main whose data never change: a backend may prepare them once.
+inline constexpr llvm::StringLiteral kFrozenAttr = "fin.frozen";
 
 /// Attached to the fin dialect by a backend's DialectRegistry extension; where nobody attached one, every region of
 /// docs/design/0003 is formed and none refused.

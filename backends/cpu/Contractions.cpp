@@ -2,7 +2,10 @@
 // Makes plans when a graph is compiled, so that a run only executes them.
 #include "backends/cpu/Contractions.h"
 #include "backends/cpu/Machine.h"
+#include "ir/Claim.h"
 #include "ir/Fin.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "runtime/Config.h"
 #include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/OneDnn.h"
 
@@ -66,6 +69,23 @@ StatusOr<CallStep> convStep(ConvKind kind, Operation *op) {
   return step;
 }
 
+/// Whether the data of a value never change: it is such an argument of the function, or a view of one.
+bool isFrozen(Value value) {
+  if (config::isDisabled("constant-products")) return false;
+  while (true) {
+    if (auto reshape = value.getDefiningOp<fin::ReshapeOp>()) {
+      value = reshape.getOperand();
+      continue;
+    }
+    auto argument = dyn_cast<BlockArgument>(value);
+    if (!argument) return false;
+    Operation *owner = argument.getOwner()->getParentOp();
+    if (auto main = dyn_cast<func::FuncOp>(owner)) return !!main.getArgAttr(argument.getArgNumber(), fin::kFrozenAttr);
+    if (!isa<fin::FusionOp>(owner)) return false;
+    value = owner->getOperand(argument.getArgNumber());
+  }
+}
+
 bool prefersGeneratedMatmul(fin::MatmulOp op) {
   bool left = op.getTransposeLhs(), right = op.getTransposeRhs();
   ArrayRef<int64_t> lhs = dimsOf(op.getLhs()), result = dimsOf(op.getResult());
@@ -112,7 +132,7 @@ bool prefersGenerated(Operation *op) {
 }
 
 bool paysToFinish(fin::MatmulOp product) {
-  if (prefersGenerated(product) || dtypeOf(product.getResult()) != DType::F32) return true;
+  if (prefersGenerated(product) || dtypeOf(product.getResult()) != DType::F32 || isFrozen(product.getRhs())) return true;
   auto result = cast<RankedTensorType>(product.getType());
   ArrayRef<int64_t> lhs = dimsOf(product.getLhs());
   int64_t inner = lhs[lhs.size() - 1 - product.getTransposeLhs()];

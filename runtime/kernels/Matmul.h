@@ -18,6 +18,8 @@ namespace gemm {
 struct PackedProduct;
 }
 
+class ConstantProduct;
+
 inline constexpr int kMaxBatchRank = 6;
 inline constexpr int kMaxConsumerArgs = 33;
 
@@ -72,13 +74,13 @@ public:
   static StatusOr<MatmulPlan> create(const MatmulSpec &spec);
   /// Packs a right operand that stays the same: `execute` ignores its own from then on.
   Status prepack(const void *rhs, ThreadPool &pool);
-  size_t prepackedBytes() const { return prepacked ? packedBytes() : 0; }
+  size_t prepackedBytes() const;
 
   /// Row-major operands of the spec's dtype.
   Status execute(const void *lhs, const void *rhs, void *result, ThreadPool &pool) const;
   /// The product goes to the consumer and nowhere else.
   Status execute(const void *lhs, const void *rhs, ThreadPool &pool, const TileConsumer &consumer) const;
-  int64_t chunks() const { return blocking.chunks; }
+  int64_t chunks() const;
 
 private:
   struct Call;
@@ -93,6 +95,7 @@ private:
   const gemm::PackedProduct *product = nullptr;
   MatmulBlocking blocking;
   std::shared_ptr<std::byte> prepacked;
+  std::shared_ptr<const ConstantProduct> constant; // instead of `prepacked`, where it suits
 };
 
 } // namespace tinyfin

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a matrix product in two phases, packing B and multiplying blocks, or in one.
+#include "runtime/Config.h"
+#include "runtime/kernels/ConstantProduct.h"
 #include "runtime/kernels/Half.h"
 #include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/PackedProduct.h"
@@ -179,7 +181,15 @@ void MatmulPlan::run(Call &call, ThreadPool &pool) const {
   });
 }
 
+size_t MatmulPlan::prepackedBytes() const { return constant ? constant->packedBytes() : prepacked ? packedBytes() : 0; }
+int64_t MatmulPlan::chunks() const { return constant ? constant->chunks() : blocking.chunks; }
+
 Status MatmulPlan::prepack(const void *rhs, ThreadPool &pool) {
+  if (ConstantProduct::suits(spec) && !config::isDisabled("constant-products")) {
+    auto made = ConstantProduct::create(spec, rhs, pool);
+    if (made.isOk()) constant = std::move(made.value());
+    return made.isOk() ? Status::ok() : made.status();
+  }
   auto *memory = static_cast<std::byte *>(::operator new(packedBytes(), kAlignment, std::nothrow));
   if (!memory)
     return Status::error(StatusCode::OutOfMemory,
@@ -190,6 +200,10 @@ Status MatmulPlan::prepack(const void *rhs, ThreadPool &pool) {
 }
 
 Status MatmulPlan::execute(const void *lhs, const void *rhs, void *result, ThreadPool &pool) const {
+  if (constant) {
+    constant->execute(lhs, result, pool, nullptr);
+    return Status::ok();
+  }
   Call call{lhs, rhs, result, nullptr, prepacked.get()};
   run(call, pool);
   return Status::ok();
@@ -200,6 +214,10 @@ Status MatmulPlan::execute(const void *lhs, const void *rhs, ThreadPool &pool, c
     return Status::error(StatusCode::InvalidArgument, "matmul: a consumer of " + std::to_string(consumer.numArgs) +
                                                           " arguments, wanted 1 to " +
                                                           std::to_string(kMaxConsumerArgs));
+  if (constant) {
+    constant->execute(lhs, nullptr, pool, &consumer);
+    return Status::ok();
+  }
   Call call{lhs, rhs, nullptr, &consumer, prepacked.get()};
   run(call, pool);
   return Status::ok();

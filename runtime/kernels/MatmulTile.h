@@ -93,9 +93,8 @@ private:
 };
 
 /// C = A * B, or C += A * B.
-template <class Acc, int rows, int vectors, bool neighbours>
-TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_t cRow, bool accumulate,
-                                       AheadLines &ahead) {
+template <class Acc, int rows, int vectors, bool neighbours, class Ahead = AheadLines>
+TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_t cRow, bool accumulate, Ahead &ahead) {
   constexpr int lanes = kLanes<Acc>;
   using V = Vector<Acc>;
   V sums[rows][vectors];
@@ -111,7 +110,7 @@ TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_
   TileRows<Acc, rows, neighbours> a(in);
   const Acc *b = in.b;
   const int64_t bRow = in.bRow;
-  AheadLines lines = ahead;
+  Ahead lines = ahead;
 #pragma unroll 1
   for (int64_t p = in.k; p > 0; --p, a.advance(), b += bRow) {
     lines.fetch();

@@ -88,3 +88,22 @@ def test_gradients_flow_through_a_frozen_function():
         found.append(model[0].weight.grad.numpy().copy())
     for grad in found[:-1]:
         np.testing.assert_allclose(grad, found[-1], rtol=1e-4, atol=1e-6)
+
+
+def kernels_of(step, x):
+    with fin.profile() as p:
+        step(x).numpy()
+    return [row["name"] for row in p.rows()]
+
+
+def test_what_follows_a_frozen_product_finishes_its_blocks():
+    """Without constant weights a product of this size is stored first."""
+    weight, bias = (fin.from_numpy(rand(*dims, dtype="float32")) for dims in ((256, 256), (256,)))
+    x = fin.from_numpy(rand(128, 256, dtype="float32"))
+    step, plain = frozen(lambda x: F.relu(F.linear(x, weight, bias))), fin.jit(lambda x: F.relu(F.linear(x, weight, bias)))
+    with fin.no_grad():
+        for _ in range(4):
+            step(x), plain(x)
+        assert len(kernels_of(step, x)) == 1
+        assert "fin.matmul" in kernels_of(plain, x)
+        np.testing.assert_allclose(step(x).numpy(), plain(x).numpy(), rtol=1e-4, atol=1e-4)
