@@ -35,6 +35,8 @@ public:
   bool isAligned = false;      // whole vectors are stored where their length divides the position
   bool wantsScalar = false; // lanes part ways: emit anew with one lane
 
+  llvm::DenseMap<Value, Value> narrow; // what float32 values were widened from: nothing is left to round
+
   void refuse(const std::string &reason) { if (refusal.empty()) refusal = reason; }
   void failScalar() { lanes == 1 ? refuse("an access that is not affine") : void(wantsScalar = true); }
 

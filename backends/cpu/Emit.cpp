@@ -118,7 +118,7 @@ Verdicts &verdicts() {
 
 std::string whyRefused(const KernelSpec &spec, const Machine &machine) {
   Words key = spec.key();
-  key.push_back(machine.lanes * 2 + machine.hasF16c);
+  key.push_back(machine.lanes * 4 + machine.hasBf16 * 2 + machine.hasF16c);
   std::string refusal;
   if (verdicts().find(key, refusal)) return refusal;
   Verdicts::Context context = verdicts().take();

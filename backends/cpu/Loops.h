@@ -19,6 +19,13 @@ struct Weight {
 Weight weigh(const KernelSpec &spec);
 bool isHeavy(OpId op);
 
+/// Columns that one parallel index of a column reduction takes where sums lie in memory (the spec has heavy ops).
+inline constexpr int64_t kWideColumns = 512;
+
+/// What a reduction starts with, and how two values of it become one; in the compute type.
+Value identityOf(Code &code, const KernelSpec &spec, const KernelOp &op);
+Value combine(Code &code, const KernelSpec &spec, const KernelOp &op, Value a, Value b);
+
 /// How much of a loop one of `pieces` partial reductions takes; whole vectors where the loop runs in vectors.
 int64_t pieceOf(int64_t extent, int64_t pieces, bool isLane);
 
@@ -85,6 +92,12 @@ private:
   std::optional<Pick> pickOf(const KernelOp &op) const;
   void pickElements(unsigned level);
   void planColumns();
+  /// Whether a row of many columns is walked at a time, sums in the thread's memory.
+  bool walksWide() const;
+  void wideBody();
+  void wideRow();
+  /// Runs body(first element in scratch) for each vector of columns; `at` and the masks stand there.
+  void eachWide(llvm::function_ref<void(const Index &, Value mask)> body);
   void standAt(Value index, int64_t indicesPerPart);
   void row();
   void level(unsigned number);
@@ -134,6 +147,8 @@ private:
   std::vector<std::vector<bool>> used; // by level, then value
   Value part; // number of the piece, if spec.partials
   int columnCount = 1, unroll = 1;
+  bool isWide = false;
+  SmallVector<Value> wideSums; // of each item: a vector of columns after the other
   unsigned current = 0;
 };
 

@@ -21,6 +21,7 @@ static Machine makeHost() {
   machine.lanes = wide ? 16 : features.lookup("avx2") ? 8 : 4;
   machine.hasF16c = features.lookup("f16c");
   machine.hasFma = features.lookup("fma");
+  machine.hasBf16 = wide && features.lookup("avx512bf16");
   return machine;
 }
 
@@ -41,7 +42,7 @@ Machine Machine::level(const std::string &cpu) {
 
 std::string Machine::name() const {
   return triple.substr(0, triple.find('-')) + "-" + std::to_string(lanes * 32) + "bit" + (hasFma ? "-fma" : "") +
-         (hasF16c ? "-f16c" : "") + (features.empty() ? "-" + cpu : "");
+         (hasF16c ? "-f16c" : "") + (hasBf16 ? "-bf16" : "") + (features.empty() ? "-" + cpu : "");
 }
 
 } // namespace tinyfin::cpu

@@ -10,6 +10,7 @@ struct Machine {
   int lanes = 4; // of float32 in a vector register; every vector of a kernel has this many elements
   bool hasF16c = false;
   bool hasFma = false;
+  bool hasBf16 = false; // rounds to bfloat16 by one instruction
   /// "x86_64 avx512f fma f16c": what generated code depends on.
   std::string name() const;
 

@@ -139,6 +139,7 @@ std::vector<std::pair<uint32_t, int64_t>> MapEmitter::stridesAlong(unsigned loop
       evaluator.at(output, evaluator.math().reshape(coordsOf(at), domain.loops, spec.values[output].dims), {});
     evaluator.strides = nullptr;
     evaluator.forget();
+    code.narrow.clear(); // its values go with the block
     code.wantsScalar = wantedScalar;
   }
   return strides;

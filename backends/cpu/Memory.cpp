@@ -29,8 +29,9 @@ Value Code::fromStorage(DType dtype, Value v) {
   switch (dtype) {
   case DType::Bool: return compare(CmpIPredicate::ne, v, constant(0, v));
   case DType::BF16: {
-    Value wide = ExtUIOp::create(b, loc, shapedLike(i32, v), v);
-    return bitcast(binary<ShLIOp>(wide, integer(16, i32)), f32);
+    Value bits = ExtUIOp::create(b, loc, shapedLike(i32, v), v), wide = bitcast(binary<ShLIOp>(bits, integer(16, i32)), f32);
+    narrow[wide] = v;
+    return wide;
   }
   case DType::F16:
     if (!machine.hasF16c) refuse("float16 without hardware conversion");
@@ -42,6 +43,7 @@ Value Code::fromStorage(DType dtype, Value v) {
 /// Rounds to nearest, ties to even; NaNs stay NaNs.
 Value Code::roundToBfloat(Value v) {
   Type i32 = b.getI32Type();
+  if (machine.hasBf16 && isVector(v)) return bitcast(TruncFOp::create(b, loc, shapedLike(b.getBF16Type(), v), v), b.getI16Type());
   Value bits = bitcast(v, i32);
   Value odd = binary<AndIOp>(binary<ShRUIOp>(bits, integer(16, i32)), integer(1, i32));
   Value rounded = binary<AddIOp>(bits, binary<AddIOp>(odd, integer(0x7fff, i32)));
@@ -53,7 +55,10 @@ Value Code::roundToBfloat(Value v) {
 Value Code::toStorage(DType dtype, Value v) {
   switch (dtype) {
   case DType::Bool: return ExtUIOp::create(b, loc, shapedLike(b.getI8Type(), v), v);
-  case DType::BF16: return roundToBfloat(v);
+  case DType::BF16: {
+    Value known = narrow.lookup(v);
+    return known ? known : roundToBfloat(v);
+  }
   case DType::F16:
     if (!machine.hasF16c) refuse("float16 without hardware conversion");
     return bitcast(TruncFOp::create(b, loc, shapedLike(b.getF16Type(), v), v), b.getI16Type());

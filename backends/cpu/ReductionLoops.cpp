@@ -11,9 +11,8 @@ using namespace mlir;
 using namespace mlir::arith;
 
 namespace tinyfin::cpu {
-namespace {
 
-DType dtypeOfReduction(const KernelSpec &spec, const KernelOp &op) { return spec.values[op.operands[0]].dtype; }
+static DType dtypeOfReduction(const KernelSpec &spec, const KernelOp &op) { return spec.values[op.operands[0]].dtype; }
 
 Value identityOf(Code &code, const KernelSpec &spec, const KernelOp &op) {
   DType dtype = dtypeOfReduction(spec, op);
@@ -34,7 +33,7 @@ Value combine(Code &code, const KernelSpec &spec, const KernelOp &op, Value a, V
   return isFloat(dtype) ? code.fadd(a, b) : code.binary<AddIOp>(a, b);
 }
 
-vector::CombiningKind kindOf(const KernelSpec &spec, const KernelOp &op) {
+static vector::CombiningKind kindOf(const KernelSpec &spec, const KernelOp &op) {
   DType dtype = dtypeOfReduction(spec, op);
   bool isMax = op.id == OpId::ReduceMax;
   if (op.id == OpId::Sum || op.id == OpId::Mean) return vector::CombiningKind::ADD;
@@ -42,8 +41,6 @@ vector::CombiningKind kindOf(const KernelSpec &spec, const KernelOp &op) {
   if (dtype == DType::U8) return isMax ? vector::CombiningKind::MAXUI : vector::CombiningKind::MINUI;
   return isMax ? vector::CombiningKind::MAXSI : vector::CombiningKind::MINSI;
 }
-
-} // namespace
 
 /// Of all lanes: as a tree, each step one shuffle. Extremes of floats have no instruction that NaN wins in.
 Value ReductionEmitter::overLanes(const KernelOp &op, Value v) {
@@ -87,7 +84,8 @@ void ReductionEmitter::planColumns() {
   int heavy = weigh(spec).heavy;
   unsigned most = 1;
   for (const auto &level : items) most = std::max<unsigned>(most, level.size());
-  columnCount = heavy ? 2 : std::max(1u, 8 / most);
+  isWide = walksWide();
+  columnCount = isWide ? kWideColumns / code.lanes : heavy ? 2 : std::max(1u, 8 / most);
   Dim extent = domain.loops.back();
   if (!extent.isConstant()) return;
   int64_t needed = std::max<int64_t>(1, (extent.constant() + code.lanes - 1) / code.lanes);
@@ -111,7 +109,7 @@ void ReductionEmitter::standAt(Value index, int64_t indicesPerPart) {
     Value first = code.mul(outer.empty() ? index : code.remainder(index, blocks), code.i64(block));
     index = code.divide(index, blocks);
     bool isWhole = extent.isConstant() && extent.constant() % block == 0;
-    for (int u = 0; u < columnCount; ++u) {
+    for (int u = 0; u < (isWide ? 1 : columnCount); ++u) {
       Index lane = Index::uniform(first, block);
       lane.offset = u * code.lanes;
       lane.stride = code.lanes == 1 ? 0 : 1;
@@ -207,7 +205,7 @@ Value ReductionEmitter::shiftOfStores() {
 
 void ReductionEmitter::nest(unsigned loop, llvm::SmallVectorImpl<Value> &carried) {
   while (loop < domain.loops.size() && !domain.isReduced[loop]) ++loop;
-  if (loop == domain.loops.size()) return body(columns, {}, carried);
+  if (loop == domain.loops.size()) return isWide ? wideBody() : body(columns, {}, carried);
   Dim extent = domain.loops[loop];
   bool isLane = loop + 1 == domain.loops.size();
   Value low = code.i64(0), high = code.extent(extent);
@@ -241,7 +239,7 @@ void ReductionEmitter::nest(unsigned loop, llvm::SmallVectorImpl<Value> &carried
 
 void ReductionEmitter::finish(ArrayRef<Value> carried) {
   bool isRow = domain.laneIsReduced();
-  unsigned width = isRow ? unroll : columnCount;
+  unsigned width = isRow ? unroll : isWide ? 1 : columnCount;
   for (auto [i, item] : llvm::enumerate(items[current])) {
     ArrayRef<Value> slots = carried.slice(i * width, width);
     item.results.assign(slots.begin(), slots.end());
@@ -303,6 +301,7 @@ void ReductionEmitter::storePartials() {
 }
 
 void ReductionEmitter::row() {
+  if (isWide) return wideRow();
   for (auto &level : items)
     for (Item &item : level) item.results.clear();
   for (Pick &pick : picks) pick.result = {};

@@ -15,13 +15,13 @@ bool isStatic(const KernelSpec &spec) {
   return llvm::all_of(spec.values, [](const TensorSpec &type) { return llvm::all_of(type.dims, [](Dim dim) { return dim.isConstant(); }); });
 }
 
-int64_t piecesOf(const Domain &domain) {
+int64_t piecesOf(const Domain &domain, int64_t columnsAnIndex) {
   int64_t total = 1, indices = 1, firstReduced = 0;
   for (auto [loop, extent] : llvm::enumerate(domain.loops)) {
     bool isLane = loop + 1 == domain.loops.size();
     total *= extent.constant();
     if (domain.isReduced[loop]) firstReduced = firstReduced ? firstReduced : extent.constant();
-    else indices *= isLane ? (extent.constant() + kColumnsAnIndex - 1) / kColumnsAnIndex : extent.constant();
+    else indices *= isLane ? (extent.constant() + columnsAnIndex - 1) / columnsAnIndex : extent.constant();
   }
   if (total < 4 * kPieceElements || indices >= kEnoughIndices) return 0;
   return std::min({kMaxPieces / std::max<int64_t>(1, indices), total / kPieceElements, firstReduced});
@@ -146,7 +146,7 @@ std::optional<SplitReduction> splitReduction(const KernelSpec &spec) {
   if (!isStatic(spec) || spec.partials) return std::nullopt;
   StatusOr<Domain> domain = planDomain(spec);
   if (!domain.isOk() || domain->numLevels != 1 || !canWriteFull(spec, domain.value())) return std::nullopt;
-  int64_t pieces = piecesOf(domain.value());
+  int64_t pieces = piecesOf(domain.value(), weigh(spec).heavy ? kWideColumns : kColumnsAnIndex);
   if (pieces < 2) return std::nullopt;
   return Combiner(spec, domain.value(), pieces).build();
 }
