@@ -44,7 +44,7 @@ typedef uint32_t Bits __attribute__((vector_size(gemm::kVectorBytes), aligned(4)
 typedef uint16_t Halves __attribute__((vector_size(gemm::kVectorBytes / 2), aligned(2), may_alias));
 
 inline Bits roundedBits(gemm::Vector<float> value) {
-  const Bits bits = std::bit_cast<Bits>(value);
+  const Bits bits = reinterpret_cast<Bits>(value); // std::bit_cast would take its argument to be aligned
   return (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16;
 }
 

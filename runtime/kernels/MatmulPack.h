@@ -18,7 +18,7 @@ template <class Acc, class T> TINYFIN_WIDE_VECTORS inline Vector<Acc> loadVector
   } else if constexpr (std::is_same_v<T, BFloat16>) {
     typedef uint16_t Narrow __attribute__((vector_size(lanes * 2), aligned(2), may_alias));
     typedef uint32_t Wide __attribute__((vector_size(lanes * 4)));
-    return std::bit_cast<Vector<Acc>>(__builtin_convertvector(*reinterpret_cast<const Narrow *>(from), Wide) << 16);
+    return reinterpret_cast<Vector<Acc>>(__builtin_convertvector(*reinterpret_cast<const Narrow *>(from), Wide) << 16);
   } else {
     typedef T Narrow __attribute__((vector_size(lanes * sizeof(T)), aligned(sizeof(T)), may_alias));
     return __builtin_convertvector(*reinterpret_cast<const Narrow *>(from), Vector<Acc>);
