@@ -4,7 +4,8 @@
 //      leads to earlier ones and never comes back.
 //   2. A and B may merge if no group needs one and is needed by the other (GroupOrder.h).
 //   3. Contractions grow first: in program order a product's elementwise readers join it, then what they alone read.
-//   4. In program order each op's group is merged with its producers' groups, then with siblings that share an input.
+//   4. In program order each op's group is merged with its producers' groups, then with a contraction that reads the same
+//      as it does, then with siblings that share an input.
 #include "passes/Grouping.h"
 #include "llvm/ADT/MapVector.h"
 #include "mlir/IR/Operation.h"
@@ -56,6 +57,24 @@ public:
       if (!groups[i].isFusable || groups[rootOf(i)].isContraction) continue;
       for (unsigned producer : needs[i])
         if (!groups[rootOf(producer)].isContraction) tryMerge(rootOf(i), rootOf(producer));
+    }
+  }
+
+  // A map, one of whose results a contraction reads, joins it if that reads all that is large of what the map reads:
+  // results are stored while the operands are near, and what the contraction read is neither stored nor read.
+  void mergeReadTogether() {
+    for (unsigned i = 0; i < nodes.size(); ++i) {
+      if (rootOf(i) != i || !groups[i].isFusable || groups[i].isContraction) continue;
+      SmallVector<unsigned> members(order.membersOf(i));
+      if (!llvm::all_of(members, [&](unsigned member) { return nodes[member]->hasTrait<Elementwise>(); })) continue;
+      llvm::SetVector<unsigned> readers;
+      for (unsigned member : members)
+        for (Operation *user : nodes[member]->getUsers()) {
+          auto number = numbers.find(user);
+          if (number != numbers.end() && nodes[number->second]->hasTrait<Elementwise>()) readers.insert(rootOf(number->second));
+        }
+      for (unsigned reader : readers)
+        if (groups[reader].isContraction && readsNothingMore(i, reader) && tryMerge(i, reader)) break;
     }
   }
 
@@ -139,6 +158,16 @@ private:
     return reader;
   }
 
+  /// Whether a contraction reads all that is large of what a map reads.
+  bool readsNothingMore(unsigned group, unsigned contraction) const {
+    std::optional<Region> map = analyzeRegion(opsOf(order.membersOf(group))), product = analyzeRegion(opsOf(order.membersOf(contraction)));
+    if (!map || !product || map->kind != "map") return false;
+    int64_t size = ShapedType::getNumElements(product->domain);
+    return llvm::all_of(map->inputs, [&](Value input) {
+      return cast<RankedTensorType>(input.getType()).getNumElements() < size || product->inputs.contains(input);
+    });
+  }
+
   unsigned rootOf(unsigned i) { return order.rootOf(i); }
 
   // Producers in the window, through ops that regions copy and views.
@@ -207,6 +236,7 @@ SmallVector<Ops> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
     Window window(ops.slice(at, std::min(kWindow, ops.size() - at)), ambition);
     window.growContractions();
     window.mergeProducers();
+    window.mergeReadTogether();
     window.mergeSiblings();
     window.collect(groups);
   }

@@ -48,6 +48,36 @@ func.func @what_only_the_product_meets_joins_too(%dy: tensor<4x4xf32>, %w: tenso
   return %2 : tensor<4x4xf32>
 }
 
+// What a product is multiplied by, made of nothing large but what is read there anyway, joins with what else is made of it.
+// CHECK-LABEL: @what_is_made_of_the_same_joins
+// CHECK: fin.fusion "contraction"
+// CHECK: fin.yield %{{[^,]+}}, %{{[^,]+}} :
+// CHECK: fin.matmul
+// CHECK-NOT: fin.fusion
+func.func @what_is_made_of_the_same_joins(%dy: tensor<4x4xf32>, %w: tensor<4x4xf32>, %h: tensor<4x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  %0 = fin.matmul %dy, %w {transpose_lhs = false, transpose_rhs = true} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %1 = fin.tanh %h : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %2 = fin.mul %h, %1 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %3 = fin.add %h, %1 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %4 = fin.mul %0, %3 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %5 = fin.matmul %2, %dy {transpose_lhs = true, transpose_rhs = false} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %4, %5 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// A map that reads more stays: the product would read it, and store what the map has stored.
+// CHECK-LABEL: @what_is_made_of_more_stays
+// CHECK: fin.fusion "map"
+// CHECK: fin.fusion "contraction"
+func.func @what_is_made_of_more_stays(%dy: tensor<4x4xf32>, %w: tensor<4x4xf32>, %h: tensor<4x4xf32>, %g: tensor<4x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  %0 = fin.matmul %dy, %w {transpose_lhs = false, transpose_rhs = true} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %1 = fin.tanh %h : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %2 = fin.mul %g, %1 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %3 = fin.add %h, %1 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %4 = fin.mul %0, %3 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %5 = fin.matmul %2, %dy {transpose_lhs = true, transpose_rhs = false} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %4, %5 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
 // CHECK-LABEL: @casts_of_the_result_join_casts_of_operands_stay
 // CHECK: fin.fusion "map"
 // CHECK: fin.cast
