@@ -122,6 +122,8 @@ private:
 
   static bool isReducedBy(Operation *op) { return isa<SumOp, MeanOp, ReduceMaxOp, ReduceMinOp, CastOp>(op); }
 
+  static ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+
   // What has to lie in memory some time: an op outside of regions reads it, or a product's region can go on with it.
   void findStored() {
     for (unsigned i = nodes.size(); i-- > 0;) {
@@ -129,7 +131,7 @@ private:
       groups[i].isStored = !result || llvm::any_of(result.getUsers(), [&](Operation *user) {
         auto number = numbers.find(user);
         if (number == numbers.end() || !groups[number->second].isFusable || groups[number->second].isContraction) return true;
-        bool goesOn = user->hasTrait<Elementwise>() && user->getResult(0).getType() == result.getType();
+        bool goesOn = user->hasTrait<Elementwise>() && shapeOf(user->getResult(0)) == shapeOf(result); // casts go on too
         return goesOn && groups[number->second].isStored;
       });
     }

@@ -77,7 +77,7 @@ private:
   static bool readsComputed(Operation *op) {
     return llvm::any_of(op->getOperands(), [](Value operand) {
       Operation *producer = operand.getDefiningOp();
-      return producer && !isCopiedIntoRegions(producer);
+      return producer && (!isCopiedIntoRegions(producer) || readsComputed(producer));
     });
   }
 
@@ -109,9 +109,15 @@ private:
     for (auto &[use, value] : found) wanted.push_back(value);
   }
 
+  /// A weight in half the bits: made again, it would cost a kernel that reads three times the bytes it saves.
+  static bool isNarrowArgument(Operation *op) {
+    auto cast = dyn_cast<CastOp>(op);
+    return cast && isa<BlockArgument>(cast.getX()) && bytesOf(cast.getType()) < bytesOf(cast.getX().getType());
+  }
+
   bool isRecomputable(Value value) const {
     Operation *op = value.getDefiningOp();
-    if (!op || op->getNumResults() != 1 || mayFail(op)) return false;
+    if (!op || op->getNumResults() != 1 || mayFail(op) || isNarrowArgument(op)) return false;
     return op->hasTrait<Elementwise>() || isCopiedIntoRegions(op) || isView(op);
   }
 

@@ -170,3 +170,98 @@ func.func @the_nearest_value_is_kept(%x: tensor<64x64xf32>, %w: tensor<64x64xf32
   %y = fin.matmul %00, %40 {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
   return %y : tensor<64x64xf32>
 }
+
+// A weight that was cast stays cast: what it was cast from is kept anyway, but reading it once more costs more than is saved.
+// CHECK-LABEL: @narrow_weights_stay
+// CHECK-COUNT-1: fin.cast
+// CHECK-NOT: fin.cast
+func.func @narrow_weights_stay(%x: tensor<64x64xbf16>, %w: tensor<64x64xf32>) -> tensor<64x64xbf16> {
+  %n = fin.cast %w {dtype = bf16} : (tensor<64x64xf32>) -> tensor<64x64xbf16>
+  %t = fin.matmul %x, %n {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %01 = fin.tanh %t : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %02 = fin.tanh %01 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %03 = fin.tanh %02 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %04 = fin.tanh %03 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %05 = fin.tanh %04 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %06 = fin.tanh %05 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %07 = fin.tanh %06 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %08 = fin.tanh %07 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %09 = fin.tanh %08 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %10 = fin.tanh %09 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %11 = fin.tanh %10 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %12 = fin.tanh %11 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %13 = fin.tanh %12 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %14 = fin.tanh %13 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %15 = fin.tanh %14 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %16 = fin.tanh %15 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %17 = fin.tanh %16 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %18 = fin.tanh %17 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %19 = fin.tanh %18 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %20 = fin.tanh %19 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %21 = fin.tanh %20 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %22 = fin.tanh %21 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %23 = fin.tanh %22 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %24 = fin.tanh %23 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %25 = fin.tanh %24 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %26 = fin.tanh %25 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %27 = fin.tanh %26 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %28 = fin.tanh %27 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %29 = fin.tanh %28 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %30 = fin.tanh %29 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %31 = fin.tanh %30 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %32 = fin.tanh %31 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %33 = fin.tanh %32 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %34 = fin.tanh %33 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %35 = fin.tanh %34 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %36 = fin.tanh %35 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %y = fin.matmul %36, %n {transpose_lhs = false, transpose_rhs = true} : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  return %y : tensor<64x64xbf16>
+}
+
+// What is cast from a value that would wait for it too is cast again.
+// CHECK-LABEL: @narrow_activations_do_not
+// CHECK-COUNT-2: fin.cast
+func.func @narrow_activations_do_not(%x: tensor<64x64xbf16>, %w: tensor<64x64xf32>) -> (tensor<64x64xbf16>, tensor<64x64xf32>) {
+  %e = fin.exp %w : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %n = fin.cast %e {dtype = bf16} : (tensor<64x64xf32>) -> tensor<64x64xbf16>
+  %t = fin.matmul %x, %n {transpose_lhs = false, transpose_rhs = false} : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %01 = fin.tanh %t : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %02 = fin.tanh %01 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %03 = fin.tanh %02 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %04 = fin.tanh %03 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %05 = fin.tanh %04 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %06 = fin.tanh %05 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %07 = fin.tanh %06 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %08 = fin.tanh %07 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %09 = fin.tanh %08 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %10 = fin.tanh %09 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %11 = fin.tanh %10 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %12 = fin.tanh %11 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %13 = fin.tanh %12 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %14 = fin.tanh %13 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %15 = fin.tanh %14 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %16 = fin.tanh %15 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %17 = fin.tanh %16 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %18 = fin.tanh %17 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %19 = fin.tanh %18 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %20 = fin.tanh %19 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %21 = fin.tanh %20 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %22 = fin.tanh %21 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %23 = fin.tanh %22 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %24 = fin.tanh %23 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %25 = fin.tanh %24 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %26 = fin.tanh %25 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %27 = fin.tanh %26 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %28 = fin.tanh %27 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %29 = fin.tanh %28 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %30 = fin.tanh %29 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %31 = fin.tanh %30 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %32 = fin.tanh %31 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %33 = fin.tanh %32 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %34 = fin.tanh %33 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %35 = fin.tanh %34 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %36 = fin.tanh %35 : (tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %y = fin.matmul %36, %n {transpose_lhs = false, transpose_rhs = true} : (tensor<64x64xbf16>, tensor<64x64xbf16>) -> tensor<64x64xbf16>
+  %z = fin.neg %e : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  return %y, %z : tensor<64x64xbf16>, tensor<64x64xf32>
+}
