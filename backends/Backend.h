@@ -17,6 +17,8 @@ struct CompileOptions {
   std::vector<const void *> frozen = {};
   /// How many bytes may wait for the backward half before cheap values are computed again there; -1: as TINYFIN_KEEP_BYTES says.
   int64_t keepBytes = -1;
+  /// Where there are several ways to compute a contraction, they are tried.
+  bool autotune = false;
 };
 
 class Backend {

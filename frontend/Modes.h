@@ -9,11 +9,13 @@ namespace tinyfin {
 
 struct Modes {
   int64_t keepBytes = -1; // see CompileOptions; -1: what the setting says
+  bool autotune = false;
 
-  std::array<int64_t, 1> words() const { return {keepBytes}; }
+  std::array<int64_t, 2> words() const { return {keepBytes, autotune}; }
   CompileOptions options(bool deterministic = false) const {
     CompileOptions options{true, deterministic};
     options.keepBytes = keepBytes;
+    options.autotune = autotune && !deterministic;
     return options;
   }
 };

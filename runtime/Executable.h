@@ -42,6 +42,7 @@ struct ExecutableStats {
   uint32_t newKernels = 0;    // of these, how many this compilation generated: the others were there
   CompileTimes compileTimes;  // wall time by pass and phase: sums up to compileMilliseconds
   CompileTimes kernelTimes;   // within the phase `kernels`: time of all threads that built them
+  std::vector<std::string> tuned;    // choices that were tried, with the times
   std::vector<std::string> refusals; // "op: why it was not compiled"
 };
 

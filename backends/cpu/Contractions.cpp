@@ -6,8 +6,7 @@
 #include "ir/Fin.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "runtime/Config.h"
-#include "runtime/kernels/Matmul.h"
-#include "runtime/kernels/OneDnn.h"
+#include "runtime/kernels/Tune.h"
 
 using namespace mlir;
 
@@ -34,15 +33,15 @@ Status runConv(void *closure, void *const *args, ThreadPool &pool) {
 ArrayRef<int64_t> dimsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
 DType dtypeOf(Value value) { return *fin::dtypeOf(cast<RankedTensorType>(value.getType()).getElementType()); }
 
-StatusOr<MatmulPlan> planOf(fin::MatmulOp op) {
+StatusOr<MatmulPlan> planOf(fin::MatmulOp op, TuneNotes *tune, bool isFinished) {
   ArrayRef<int64_t> lhs = dimsOf(op.getLhs()), rhs = dimsOf(op.getRhs());
   auto spec = MatmulSpec::from(dtypeOf(op.getLhs()), lhs, rhs, op.getTransposeLhs(), op.getTransposeRhs());
   if (!spec.isOk()) return spec.status();
-  return MatmulPlan::create(spec.value());
+  return tune ? tunedMatmul(spec.value(), isFinished, *tune) : MatmulPlan::create(spec.value());
 }
 
-StatusOr<MatmulPlan> packedPlanOf(fin::MatmulOp op, Frozen &frozen) {
-  StatusOr<MatmulPlan> plan = planOf(op);
+StatusOr<MatmulPlan> packedPlanOf(fin::MatmulOp op, Frozen &frozen, bool isFinished) {
+  StatusOr<MatmulPlan> plan = planOf(op, frozen.rhs ? nullptr : frozen.tune, isFinished);
   if (!plan.isOk() || !frozen.rhs) return plan;
   TINYFIN_RETURN_IF_ERROR(plan.value().prepack(frozen.rhs, ThreadPool::process()));
   frozen.packedBytes = plan.value().prepackedBytes();
@@ -50,7 +49,7 @@ StatusOr<MatmulPlan> packedPlanOf(fin::MatmulOp op, Frozen &frozen) {
 }
 
 StatusOr<CallStep> matmulStep(fin::MatmulOp op, Frozen &frozen) {
-  auto plan = packedPlanOf(op, frozen);
+  auto plan = packedPlanOf(op, frozen, /*isFinished=*/false);
   if (!plan.isOk()) return plan.status();
   CallStep step;
   step.function = runMatmul;
@@ -58,10 +57,11 @@ StatusOr<CallStep> matmulStep(fin::MatmulOp op, Frozen &frozen) {
   return step;
 }
 
-StatusOr<CallStep> convStep(ConvKind kind, Operation *op) {
+StatusOr<CallStep> convStep(ConvKind kind, Operation *op, TuneNotes *tune) {
   Words words = fin::wordsOf(op);
   ArrayRef<int64_t> first = dimsOf(op->getOperand(0)), second = dimsOf(op->getOperand(1));
-  auto plan = ConvPlan::cached(ConvSpec::from(kind, dtypeOf(op->getOperand(0)), first, second, AttrReader(words)));
+  ConvSpec spec = ConvSpec::from(kind, dtypeOf(op->getOperand(0)), first, second, AttrReader(words));
+  auto plan = tune ? tunedConv(spec, *tune) : ConvPlan::cached(spec);
   if (!plan.isOk()) return plan.status();
   CallStep step;
   step.function = runConv;
@@ -115,7 +115,7 @@ fin::MatmulOp productOf(Operation *op) {
 }
 
 StatusOr<CallStep> tiledStep(fin::MatmulOp product, GeneratedFn finish, int numArgs, Frozen &frozen) {
-  auto plan = packedPlanOf(product, frozen);
+  auto plan = packedPlanOf(product, frozen, /*isFinished=*/true);
   if (!plan.isOk()) return plan.status();
   CallStep step;
   step.function = runTiled;
@@ -145,8 +145,8 @@ bool isContraction(Operation *op) {
 
 StatusOr<CallStep> contractionStep(Operation *op, Frozen &frozen) {
   if (auto matmul = dyn_cast<fin::MatmulOp>(op)) return matmulStep(matmul, frozen);
-  if (isa<fin::Conv2dOp>(op)) return convStep(ConvKind::Forward, op);
-  return convStep(isa<fin::Conv2dInputGradOp>(op) ? ConvKind::InputGrad : ConvKind::WeightGrad, op);
+  if (isa<fin::Conv2dOp>(op)) return convStep(ConvKind::Forward, op, frozen.tune);
+  return convStep(isa<fin::Conv2dInputGradOp>(op) ? ConvKind::InputGrad : ConvKind::WeightGrad, op, frozen.tune);
 }
 
 } // namespace tinyfin::cpu

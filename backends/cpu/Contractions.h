@@ -4,6 +4,10 @@
 #include "ir/Fin.h"
 #include "runtime/KernelList.h"
 
+namespace tinyfin {
+struct TuneNotes;
+}
+
 namespace tinyfin::cpu {
 
 /// Whether the op has a plan here.
@@ -11,7 +15,8 @@ bool isContraction(mlir::Operation *op);
 /// The right operand of a product, if it never changes: it is packed when the step is made.
 struct Frozen {
   const void *rhs = nullptr;
-  size_t packedBytes = 0; // what that took
+  size_t packedBytes = 0;    // what that took
+  TuneNotes *tune = nullptr; // plans are chosen by trial; not those of a frozen operand
 };
 /// A step for such an op, without its arguments (the op's operands, then its result).
 StatusOr<CallStep> contractionStep(mlir::Operation *op, Frozen &frozen);

@@ -9,6 +9,7 @@
 #include "backends/cpu/Domain.h"
 #include "backends/cpu/KernelCache.h"
 #include "backends/cpu/Split.h"
+#include "backends/cpu/TuneContractions.h"
 #include "runtime/Config.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -48,16 +49,21 @@ private:
   /// Whether the op is a contraction region of which a plan makes tiles and a kernel finishes them.
   bool isTiled(Operation *op) const { return options.libraries && productOf(op) && !isGenerated(op); }
   /// Whether a contraction is a kernel of its own. A packed operand is read faster by the plan it was packed for.
-  bool isGenerated(Operation *op) const { return prefersGenerated(op) && !frozenRhs(op); }
+  bool isGenerated(Operation *op) const {
+    auto tried = generated.find(op);
+    return tried == generated.end() ? prefersGenerated(op) && !frozenRhs(op) : tried->second;
+  }
+  void tune();
   const void *frozenRhs(Operation *op) const;
   StatusOr<CallStep> callOf(Operation *op) {
     if (!isContraction(op)) return plannedStep(op);
-    Frozen frozen{frozenRhs(op)};
+    Frozen frozen{frozenRhs(op), 0, tuning()};
     StatusOr<CallStep> step = contractionStep(op, frozen);
     list.stats().prepackedBytes += frozen.packedBytes;
     return step;
   }
   const void *frozenData(Value value) const;
+  TuneNotes *tuning() { return options.autotune && options.libraries && !options.deterministic ? &notes : nullptr; }
 
   func::FuncOp main;
   const CompileOptions &options;
@@ -67,6 +73,8 @@ private:
   std::vector<CompiledKernel> compiled;
   llvm::DenseMap<Operation *, SmallVector<unsigned, 2>> planned;
   llvm::DenseMap<Operation *, std::string> unplanned; // why there is no kernel
+  llvm::DenseMap<Operation *, bool> generated;        // contractions of which both forms were tried
+  TuneNotes notes;
 };
 
 /// Bytes of a tensor whose shape is known.
@@ -158,6 +166,18 @@ void Lowering::plan(Operation *op) {
   }
 }
 
+/// All trials, so that planning finds their results.
+void Lowering::tune() {
+  for (Operation &op : main.front()) {
+    fin::MatmulOp product = productOf(&op);
+    if ((!product && !isContraction(&op)) || frozenRhs(&op)) continue;
+    generated[&op] = choosesGenerated(&op, notes);
+    Frozen frozen{nullptr, 0, &notes};
+    if (isCall(&op)) (void)contractionStep(&op, frozen);
+    else if (isTiled(&op)) (void)tiledStep(product, nullptr, 1, frozen);
+  }
+}
+
 Status Lowering::compile() {
   std::vector<KernelSpec> specs;
   for (const PlannedKernel &kernel : kernels) specs.push_back(kernel.spec);
@@ -222,7 +242,7 @@ Status Lowering::addCall(Operation *op, StatusOr<CallStep> made) {
 Status Lowering::addTiled(Operation *op, const PlannedKernel &kernel, const CompiledKernel &code) {
   fin::MatmulOp product = productOf(op);
   auto operandOf = [&](Value argument) { return op->getOperand(cast<BlockArgument>(argument).getArgNumber()); };
-  Frozen frozen{frozenRhs(op)};
+  Frozen frozen{frozenRhs(op), 0, tuning()};
   StatusOr<CallStep> made = tiledStep(product, code.function, kernel.args.size() + 1, frozen);
   list.stats().prepackedBytes += frozen.packedBytes;
   if (!made.isOk()) return made.status();
@@ -252,6 +272,10 @@ Status Lowering::addSteps(Operation *op) {
 StatusOr<std::shared_ptr<Executable>> Lowering::run() {
   TINYFIN_RETURN_IF_ERROR(eager.status());
   CompileTimes &times = list.stats().compileTimes;
+  if (tuning()) {
+    PhaseTimer timer(times, "autotune");
+    tune();
+  }
   {
     PhaseTimer timer(times, "plan-kernels");
     for (Operation &op : main.front())
@@ -267,6 +291,7 @@ StatusOr<std::shared_ptr<Executable>> Lowering::run() {
       if (!needsNoStep(op)) TINYFIN_RETURN_IF_ERROR(addSteps(&op));
     eager.finish();
   }
+  list.stats().tuned = std::move(notes.lines);
   return list.build();
 }
 

@@ -6,6 +6,7 @@
 #include "frontend/Jit.h"
 #include "llvm/ADT/StringMap.h"
 #include "python/bindings/JitSignature.h"
+#include "runtime/Config.h"
 #include "runtime/Executable.h"
 #include "runtime/Log.h"
 #include <pybind11/stl.h>
@@ -285,7 +286,8 @@ void addJit(py::module_ &module) {
       .def_readonly("hits", &PyJit::hits)
       .def_readwrite("missing", &PyJit::missing)
       .def_readwrite("freezes", &PyJit::freezes)
-      .def_property("keep_bytes", [](const PyJit &jit) { return jit.modes.keepBytes; }, [](PyJit &jit, int64_t bytes) { jit.modes.keepBytes = bytes; });
+      .def_property("keep_bytes", [](const PyJit &jit) { return jit.modes.keepBytes; }, [](PyJit &jit, int64_t bytes) { jit.modes.keepBytes = bytes; })
+      .def_property("autotune", [](const PyJit &jit) { return jit.modes.autotune; }, [](PyJit &jit, std::optional<bool> isWanted) { jit.modes.autotune = isWanted.value_or(config::autotune()); });
   py::class_<PyCapture>(module, "Capture")
       .def(py::init<PyJit &, py::handle, py::handle, bool>())
       .def("number_slot", &PyCapture::numberSlot)

@@ -80,6 +80,7 @@ void describeStats(py::dict &record, const ExecutableStats &stats) {
   record["new_kernels"] = stats.newKernels;
   record["interpreted_ops"] = stats.interpretedOps;
   record["refusals"] = stats.refusals;
+  record["autotuned"] = stats.tuned;
   record["arena_bytes"] = stats.arenaBytes;
   record["max_live_bytes"] = stats.maxLiveBytes;
   record["code_bytes"] = stats.codeBytes;

@@ -137,7 +137,7 @@ def _kept_bytes(remat):
 class Jitted:
     """What fin.jit returns."""
 
-    def __init__(self, function, static_argnames=(), fullgraph=False, fallback="eager", max_recompiles=8, freeze=False, remat="auto"):
+    def __init__(self, function, static_argnames=(), fullgraph=False, fallback="eager", max_recompiles=8, freeze=False, remat="auto", autotune=None):
         if fallback not in ("eager", "error"):
             raise ValueError(f'jit: fallback: found {fallback!r}, wanted "eager" or "error"')
         if not callable(function):
@@ -151,6 +151,9 @@ class Jitted:
         self._jit.missing = _MISSING
         self._jit.freezes = bool(freeze)
         self._jit.keep_bytes = _kept_bytes(remat)
+        if autotune not in (None, True, False):
+            raise ValueError(f"jit: autotune: found {autotune!r}, wanted True, False or None")
+        self._jit.autotune = autotune
         self._dispatch = self._jit.dispatch
         functools.update_wrapper(self, function, updated=())
 
@@ -239,7 +242,7 @@ _MISSING = _Missing()
 
 
 def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph=False, fallback="eager", max_recompiles=8,
-        device=None, freeze=False, remat="auto"):
+        device=None, freeze=False, remat="auto", autotune=None):
     """Compiles a function, or a Module's forward, as one graph. Use bare or with arguments.
 
     static_argnames: names of arguments whose values are part of the signature.
@@ -254,6 +257,10 @@ def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph
     remat: which values of the forward half are computed again in the backward half, so that they need not be kept. "auto": while
         more than TINYFIN_KEEP_BYTES (16 MB) would wait, cheap ones are. "none": none are. A number of bytes: as "auto", with this
         budget; 0 recomputes whatever is cheap enough. Inside another jitted function that one's choice holds.
+    autotune: whether matrix products and convolutions are tried when the graph is compiled (20 ms a shape and a choice, once a
+        process): generated kernel or plan, how the work is cut, direct or Winograd's form. explain() lists what was tried. Results
+        differ by rounding from those without it, and may with the number of threads. None: as TINYFIN_AUTOTUNE says. Nothing is
+        tried in deterministic mode, nor for graphs outside of fin.jit.
     Raises ValueError and NotImplementedError for options that are not there.
     """
     if dynamic not in (None, False):
@@ -263,5 +270,5 @@ def jit(function=None, *, static_argnames=(), donate=(), dynamic=None, fullgraph
         raise ValueError(f'jit: device: found {device!r}, wanted "cpu"')
     if function is None:
         return lambda body: jit(body, static_argnames=static_argnames, donate=donate, dynamic=dynamic, fullgraph=fullgraph,
-                                fallback=fallback, max_recompiles=max_recompiles, freeze=freeze, remat=remat)
-    return Jitted(function, static_argnames, fullgraph, fallback, max_recompiles, freeze, remat)
+                                fallback=fallback, max_recompiles=max_recompiles, freeze=freeze, remat=remat, autotune=autotune)
+    return Jitted(function, static_argnames, fullgraph, fallback, max_recompiles, freeze, remat, autotune)

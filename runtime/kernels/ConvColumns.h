@@ -6,6 +6,10 @@
 
 namespace tinyfin {
 
+/// Equal for equal specs alone.
+Words keyOf(const ConvSpec &spec);
+/// Where oneDNN has no convolution, or a slow one.
+bool prefersColumns(const ConvSpec &spec);
 /// Any float dtype.
 std::shared_ptr<const ConvPlan> makeColumnsConv(const ConvSpec &spec);
 /// f32 and bf16; Unsupported where this machine's oneDNN has no such convolution.

@@ -72,6 +72,8 @@ struct MatmulBlocking {
 class MatmulPlan {
 public:
   static StatusOr<MatmulPlan> create(const MatmulSpec &spec);
+  /// Cut as somebody else found best.
+  static MatmulPlan create(const MatmulSpec &spec, const MatmulBlocking &blocking);
   /// Packs a right operand that stays the same: `execute` ignores its own from then on.
   Status prepack(const void *rhs, ThreadPool &pool);
   size_t prepackedBytes() const;

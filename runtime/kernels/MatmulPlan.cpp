@@ -73,12 +73,15 @@ struct MatmulPlan::Call {
   uint64_t number = 0;                   // of the execution
 };
 
-StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
+MatmulPlan MatmulPlan::create(const MatmulSpec &spec, const MatmulBlocking &blocking) {
   MatmulPlan plan;
   plan.spec = spec;
   plan.product = &gemm::bestProduct(spec.dtype);
-  plan.blocking = MatmulBlocking::choose(spec, *plan.product);
+  plan.blocking = blocking;
   return plan;
+}
+StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
+  return create(spec, MatmulBlocking::choose(spec, gemm::bestProduct(spec.dtype)));
 }
 
 size_t MatmulPlan::packedBytes() const {

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fin.jit(autotune=True): contractions are tried when the graph is compiled; results stay what they are."""
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from oracle import rand
+
+import tinyfin as fin
+from tinyfin import nn, optim
+
+
+def product(**options):
+    return fin.jit(lambda a, b: (a @ b).relu(), **options)
+
+
+def operands(rows=192, inner=160, columns=224):
+    return [fin.from_numpy(rand(*shape, seed=i, dtype="float32")) for i, shape in enumerate([(rows, inner), (inner, columns)])]
+
+
+def test_trials_are_made_on_request_and_explained():
+    a, b = operands()
+    tuned, plain = product(autotune=True), product()
+    expected = np.maximum(a.numpy().astype("float64") @ b.numpy().astype("float64"), 0)
+    for _ in range(3):
+        for step in (tuned, plain):
+            np.testing.assert_allclose(step(a, b).numpy(), expected, rtol=1e-4, atol=1e-4)
+    (record,) = tuned.explain()
+    assert any("192x224x160" in line and "(taken)" in line for line in record["autotuned"])
+    assert record["compile_times"]["autotune"] > 0
+    (record,) = plain.explain()
+    assert not record["autotuned"] and "autotune" not in record["compile_times"]
+
+
+def test_a_shape_is_tried_once():
+    a, b = operands(rows=208)
+    times = []
+    for body in (lambda a, b: (a @ b).relu(), lambda a, b: (a @ b).relu() * a.sum()):
+        step = fin.jit(body, autotune=True)
+        step(a, b).numpy()
+        times.append(step.explain()[0]["compile_times"]["autotune"])
+    assert times[1] < times[0] / 4
+
+
+def test_small_products_are_tried_in_both_forms():
+    a, b = operands(32, 64, 48)
+    step = fin.jit(lambda a, b: a @ b, autotune=True)
+    np.testing.assert_allclose(step(a, b).numpy(), a.numpy() @ b.numpy(), rtol=1e-4, atol=1e-5)
+    assert any("generated" in line and "plan" in line for line in step.explain()[0]["autotuned"])
+
+
+@pytest.mark.parametrize("channels", [3, 32])
+def test_a_training_step_with_convolutions_gives_the_same_losses(channels):
+    def losses(autotune):
+        fin.manual_seed(2)
+        model = nn.Sequential(nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.Flatten(), nn.Linear(32 * 256, 10))
+        update = optim.SGD(model.parameters(), lr=0.01)
+        x = fin.from_numpy(rand(8, channels, 16, 16, seed=1, dtype="float32"))
+        y = fin.from_numpy(np.arange(8) % 10)
+
+        @fin.jit(autotune=autotune)
+        def step():
+            update.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            update.step()
+            return loss
+        found = [step().item() for _ in range(4)]
+        return found, step.explain()[0]
+    plain, _ = losses(False)
+    tuned, record = losses(True)
+    np.testing.assert_allclose(tuned, plain, rtol=1e-4)
+    assert any(line.startswith("conv2d") for line in record["autotuned"])
+
+
+def test_the_mode_is_part_of_the_key():
+    a, b = operands(rows=176)
+    before = fin.cache_info()["entries"]
+    for autotune in (True, False, True):
+        product(autotune=autotune)(a, b).numpy()
+    assert fin.cache_info()["entries"] == before + 2
+
+
+SCRIPT = """
+import numpy as np
+import tinyfin as fin
+a = fin.from_numpy(np.ones((128, 64), "float32"))
+step = fin.jit(lambda a: (a @ a.transpose(0, 1)).sum(){options})
+assert step(a).item() == 128 * 128 * 64
+print(len(step.explain()[0]["autotuned"]))
+"""
+
+
+@pytest.mark.parametrize("options, environment, tries", [
+    ("", {}, False), ("", {"TINYFIN_AUTOTUNE": "1"}, True), (", autotune=False", {"TINYFIN_AUTOTUNE": "1"}, False),
+    (", autotune=True", {"TINYFIN_DETERMINISTIC": "1"}, False)])
+def test_the_setting_is_the_default_and_deterministic_mode_tries_nothing(options, environment, tries):
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("TINYFIN_")}
+    done = subprocess.run([sys.executable, "-c", SCRIPT.replace("{options}", options)], env={**clean, **environment},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (int(done.stdout) > 0) == tries
+
+
+def test_the_log_has_a_line_a_trial():
+    script = SCRIPT.replace("{options}", ", autotune=True")
+    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "TINYFIN_LOG": "compile"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert sum("autotune: matmul" in line for line in done.stderr.splitlines()) == int(done.stdout)
+
+
+def test_a_wrong_value_is_named():
+    with pytest.raises(ValueError, match="jit: autotune: found 'max', wanted True, False or None"):
+        fin.jit(lambda x: x, autotune="max")
