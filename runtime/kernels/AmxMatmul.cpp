@@ -50,8 +50,9 @@ public:
         for (int64_t column = 0; column < block.n; column += kSquare) {
           const bool last = k0 + depth == block.k;
           float *to = sums.square(row, column, squares++);
-          multiplySquare(row, column, k0, depth, to);
-          if (last) pending = pendingOf(row, column, to);
+          const PendingRows next = last ? pendingOf(row, column, to) : PendingRows();
+          multiplySquare(row, column, k0, depth, to, next);
+          if (last) pending = next;
         }
     }
     storeRows(pending, pending.rows);
@@ -123,10 +124,12 @@ private:
     in.aheadRows = (index + 1) * kSquare / panels - first;
   }
 
-  void multiplySquare(int64_t row, int64_t column, int64_t k0, int64_t depth, float *to) {
+  /// `next` is stored while the following square is computed.
+  void multiplySquare(int64_t row, int64_t column, int64_t k0, int64_t depth, float *to, const PendingRows &next) {
     int64_t rows = std::min(kSquare, block.m - row), columns = std::min(kSquare, block.n - column);
     SquareFn square = squareFor(block.isa, rows > kTile ? 2 : 1, columns > kTile ? 2 : 1);
     SquareInputs in = inputsAt(row, column, k0, depth);
+    in.target = reinterpret_cast<const char *>(next.c), in.targetRow = next.ldc * 2, in.targetRows = next.rows;
     bool accumulate = k0 > 0 || sums.accumulate;
     if (sums.exact && (rows < kSquare || columns < kSquare))
       multiplyEdge(square, in, rows, columns, to, accumulate);

@@ -11,7 +11,7 @@ constexpr int64_t kTileBytes = 1024;
 
 /// What the steps of a square carry along.
 struct Walk {
-  const char *a, *b, *ahead;
+  const char *a, *b, *ahead, *target;
   __m512 awake;
 };
 
@@ -28,9 +28,10 @@ template <int rowTiles, int colTiles, bool held>
 TINYFIN_TARGET_AMX inline void multiplySteps(const SquareInputs &in, int64_t steps, Walk &walk, PendingRows &pending,
                                              int64_t rowsAStep) {
   constexpr bool two = rowTiles == 2, wide = colTiles == 2;
-  const int64_t aRow = in.aRow;
+  const int64_t aRow = in.aRow, targetsAStep = (in.targetRows + in.steps - 1) / in.steps;
   for (; steps > 0; --steps, walk.a += in.aStep, walk.b += in.bStep, walk.ahead += 64) {
     for (int64_t q = 0; q < in.aheadRows; ++q) __builtin_prefetch(walk.ahead + q * in.aheadRow, 0, 2);
+    for (int64_t q = 0; q < targetsAStep; ++q, walk.target += in.targetRow) __builtin_prefetch(walk.target, 1, 3);
     _tile_stream_loadd(6, walk.b, 64);
     if constexpr (held)
       _tile_loadd(4, walk.a, aRow);
@@ -64,7 +65,7 @@ TINYFIN_TARGET_AMX void multiplyTiles(const SquareInputs &in, float *c, int64_t 
     if constexpr (two) _tile_zero(2);
     if constexpr (two && wide) _tile_zero(3);
   }
-  Walk walk{in.a, in.b, in.ahead, _mm512_setzero_ps()};
+  Walk walk{in.a, in.b, in.ahead, in.target, _mm512_setzero_ps()};
   const int64_t rowsAStep = (pending.rows + in.steps - 1) / in.steps, held = std::min(in.heldSteps, in.steps);
   multiplySteps<rowTiles, colTiles, true>(in, held, walk, pending, rowsAStep);
   multiplySteps<rowTiles, colTiles, false>(in, in.steps - held, walk, pending, rowsAStep);
