@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kBlockDepth = 1024;    // of k, at most: sums that are put down and taken up cost more than reading A
 constexpr int64_t kHeldDepth = 512;      // of k in the part of a panel of A that fits into L1: 32 KiB
+constexpr int64_t kHiddenDepth = 512;    // beyond it, stores to C that is far away are hidden without being fetched
 constexpr int64_t kConflictBytes = 2048; // rows of A so far apart fall into few sets of L1
 constexpr int64_t kSquareSums = kSquare * kSquare;
 
@@ -129,7 +130,8 @@ private:
     int64_t rows = std::min(kSquare, block.m - row), columns = std::min(kSquare, block.n - column);
     SquareFn square = squareFor(block.isa, rows > kTile ? 2 : 1, columns > kTile ? 2 : 1);
     SquareInputs in = inputsAt(row, column, k0, depth);
-    in.target = reinterpret_cast<const char *>(next.c), in.targetRow = next.ldc * 2, in.targetRows = next.rows;
+    in.target = reinterpret_cast<const char *>(next.c), in.targetRow = next.ldc * 2;
+    in.targetRows = block.k <= kHiddenDepth ? next.rows : 0;
     bool accumulate = k0 > 0 || sums.accumulate;
     if (sums.exact && (rows < kSquare || columns < kSquare))
       multiplyEdge(square, in, rows, columns, to, accumulate);

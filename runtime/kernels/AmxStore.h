@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums in f32 on their way into C in bf16: a few rows at a time, so that the product of the next square hides it.
+// Sums in f32 on their way into C in bf16, while the tiles work on the next square.
 #pragma once
 #include "runtime/kernels/AmxMachine.h"
 #include "runtime/kernels/Half.h"
@@ -41,6 +41,12 @@ TINYFIN_TARGET_BF16 inline void storeRows(PendingRows &pending, int64_t count) {
   const uint32_t mask = pending.columns;
   count = std::min(count, pending.rows);
   pending.rows -= count, pending.sums += count * pending.ldSums, pending.c += count * pending.ldc;
+  if (!pending.store.bias && !pending.store.accumulate && !pending.store.relu) {
+    for (; count > 0; --count, sums += pending.ldSums, c += pending.ldc)
+      _mm512_mask_storeu_epi16(
+          c, mask, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(sums + 16), _mm512_loadu_ps(sums))));
+    return;
+  }
   // A maximum whose second operand is NaN is NaN.
   const __m512 floor = _mm512_set1_ps(pending.store.relu ? 0.0f : -std::numeric_limits<float>::infinity());
   __m512 bias0 = _mm512_setzero_ps(), bias1 = bias0;

@@ -8,6 +8,7 @@ namespace tinyfin::amx {
 namespace {
 
 constexpr int64_t kTileBytes = 1024;
+constexpr int64_t kFewSteps = 16; // of k: then what is stored takes them all, so that memory keeps up
 
 /// What the steps of a square carry along.
 struct Walk {
@@ -45,7 +46,7 @@ TINYFIN_TARGET_AMX inline void multiplySteps(const SquareInputs &in, int64_t ste
     if constexpr (two) _tile_dpbf16ps(2, 5, 6);
     if constexpr (two && wide) _tile_dpbf16ps(3, 5, 7);
     stayAwake(walk.awake);
-    if (rowsAStep) storeRows(pending, rowsAStep);
+    if (pending.rows) storeRows(pending, rowsAStep);
   }
 }
 
@@ -66,7 +67,8 @@ TINYFIN_TARGET_AMX void multiplyTiles(const SquareInputs &in, float *c, int64_t 
     if constexpr (two && wide) _tile_zero(3);
   }
   Walk walk{in.a, in.b, in.ahead, in.target, _mm512_setzero_ps()};
-  const int64_t rowsAStep = (pending.rows + in.steps - 1) / in.steps, held = std::min(in.heldSteps, in.steps);
+  const int64_t rowsAStep = std::max((pending.rows + in.steps - 1) / in.steps, in.steps > kFewSteps ? kTile : 0);
+  const int64_t held = std::min(in.heldSteps, in.steps);
   multiplySteps<rowTiles, colTiles, true>(in, held, walk, pending, rowsAStep);
   multiplySteps<rowTiles, colTiles, false>(in, in.steps - held, walk, pending, rowsAStep);
   _tile_stored(0, c0, cRow);
