@@ -30,6 +30,10 @@ public:
     next.add(k + spec.k.at(b, h), spec.keys, spec.depth, spec.k.row);
     next.add(v + spec.v.at(b, h), spec.keys, spec.valueDepth, spec.v.row);
     next.add(dy + spec.output.at(b, h), spec.queries, spec.valueDepth, spec.output.row);
+    next.add(dq + spec.q.at(b, h), spec.queries, spec.depth, spec.q.row);
+    next.add(dk + spec.k.at(b, h), spec.keys, spec.depth, spec.k.row);
+    next.add(dv + spec.v.at(b, h), spec.keys, spec.valueDepth, spec.v.row);
+    next.shareOut(fetchesAHead(spec, kPanel<float>, std::is_same_v<T, BFloat16> && hasTiles() ? 2 : 1));
   }
 
   void run(int64_t b, int64_t h) {

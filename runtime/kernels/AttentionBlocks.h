@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 namespace tinyfin::attention {
 
@@ -60,6 +63,20 @@ void packLanes(Acc *to, const T *from, int64_t row, int64_t used, int64_t depth,
   for (int64_t i = 0; i < depth * kPanel<Acc>; ++i) to[i] *= factor;
 }
 
+/// Whether a vector of Acc is rounded to T by one instruction.
+#if defined(__AVX512BF16__)
+template <class T, class Acc> inline constexpr bool hasVectorStore = std::is_same_v<T, BFloat16> && std::is_same_v<Acc, float>;
+#else
+template <class T, class Acc> inline constexpr bool hasVectorStore = false;
+#endif
+
+/// to[i] = from[i] for a vector of them.
+template <class T, class Acc> void storeVector([[maybe_unused]] T *to, [[maybe_unused]] const Acc *from) {
+#if defined(__AVX512BF16__)
+  if constexpr (hasVectorStore<T, Acc>) _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(from)));
+#endif
+}
+
 /// to[j * row + p] = from[p * panel + j] * factors[j] for j < used. Changes `from`.
 template <class Acc, class T>
 void storeLanes(T *to, int64_t row, Acc *from, int64_t used, int64_t depth, const Acc *factors) {
@@ -77,6 +94,10 @@ void storeLanes(T *to, int64_t row, Acc *from, int64_t used, int64_t depth, cons
         }
       alignas(64) Acc square[lanes * lanes];
       gemm::transposeSquare(square, lanes, from + p * panel + j, panel, columns);
+      if (columns == lanes && hasVectorStore<T, Acc>) {
+        for (int64_t i = 0; i < queries; ++i) storeVector(place + i * row, square + i * lanes);
+        continue;
+      }
       for (int64_t i = 0; i < queries; ++i)
         for (int64_t c = 0; c < columns; ++c) place[i * row + c] = store<T>(square[i * lanes + c]);
     }
@@ -95,19 +116,30 @@ void copyRows(Acc *to, int64_t toRow, const T *from, int64_t row, int64_t count,
 /// exp(x) for x <= 0; what would be denormal is 0. By vectors, so that sums beside it stay in registers.
 [[gnu::always_inline]] inline gemm::Vector<float> weight(gemm::Vector<float> x) {
   using V = gemm::Vector<float>;
-  typedef int32_t I __attribute__((vector_size(sizeof(V))));
-  const V zero{}, shifter = gemm::splat(12582912.0f); // 1.5 * 2**23: adding it rounds to an integer
+  [[maybe_unused]] typedef int32_t I __attribute__((vector_size(sizeof(V))));
+  const V shifter = gemm::splat(12582912.0f); // 1.5 * 2**23: adding it rounds to an integer
+#if defined(__AVX512F__)
+  const V bounded = x; // what vanishes is chosen by the scaling
+#else
+  const V zero{};
   const auto vanishes = x < gemm::splat(-87.0f);
-  const V bounded = vanishes ? zero : x, shifted = bounded * 1.44269504088896341f + shifter, n = shifted - shifter;
+  const V bounded = vanishes ? zero : x;
+#endif
+  const V shifted = bounded * 1.44269504088896341f + shifter, n = shifted - shifter;
   const V r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
   V p = r * 1.9875691500e-4f + 1.3981999507e-3f; // the coefficients of vectormath::scaledExp
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+#if defined(__AVX512F__)
+  return (V)_mm512_maskz_scalef_ps(_mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-87.0f), _CMP_NLT_UQ), (__m512)p, (__m512)n);
+#else
   const I exponent = (I)shifted - (I)shifter; // vector casts keep the bits
   return vanishes ? zero : p * (V)((exponent + 127) << 23);
+#endif
 }
 [[gnu::always_inline]] inline gemm::Vector<double> weight(gemm::Vector<double> x) {
   for (int i = 0; i < gemm::kLanes<double>; ++i) x[i] = vectormath::exp(x[i]);
@@ -138,17 +170,46 @@ template <class Acc> Lanes<Acc> largestScores(const Acc *scores, int64_t keys) {
   return mapLanes<Acc>([&](int i) { return top.half[i] == none ? zero : top.half[i]; });
 }
 
-/// The rows of the head that comes next, fetched while this one is computed: they lie far apart.
-struct NextHead {
-  gemm::AheadLines lines[4];
-  int count = 0;
-  template <class T> void add(const T *from, int64_t rows, int64_t depth, int64_t row) {
-    lines[count++] = gemm::AheadLines(from, rows, depth * sizeof(T), row * sizeof(T));
+/// The rows of the head that comes next, read or written, fetched while this one is computed: they lie far apart. A row
+/// at a time, as each is on a page of its own.
+class NextHead {
+public:
+  template <class T> void add(T *from, int64_t rows, int64_t depth, int64_t row) {
+    if (rows > 0) pieces[count++] = {reinterpret_cast<uintptr_t>(from), rows, row * int64_t(sizeof(T)), depth * int64_t(sizeof(T)), !std::is_const_v<T>};
+    total += rows;
   }
+  /// Shares the rows out to as many calls of fetch().
+  void shareOut(int64_t calls) { perCall = calls > 0 ? (total + calls - 1) / calls : 0; }
   void fetch() {
-    for (int i = 0; i < count; ++i) lines[i].fetch();
+    for (int64_t i = 0; i < perCall && current < count; ++i) fetchRow();
   }
+
+private:
+  struct Piece {
+    uintptr_t at;
+    int64_t rows, stride, bytes;
+    bool isWritten;
+  };
+  void fetchRow() {
+    Piece &piece = pieces[current];
+    const char *row = reinterpret_cast<const char *>(piece.at);
+    if (piece.isWritten)
+      for (int64_t byte = 0; byte < piece.bytes; byte += 64) __builtin_prefetch(row + byte, 1, 2);
+    else
+      for (int64_t byte = 0; byte < piece.bytes; byte += 64) __builtin_prefetch(row + byte, 0, 2);
+    piece.at += piece.stride;
+    if (--piece.rows == 0) ++current;
+  }
+  Piece pieces[8] = {};
+  int count = 0, current = 0;
+  int64_t total = 0, perCall = 0;
 };
+
+/// Calls of NextHead::fetch() in a head: one a key that a panel of queries sees, `step` keys at once.
+inline int64_t fetchesAHead(const AttentionSpec &spec, int64_t panel, int64_t step) {
+  const int64_t panels = (spec.queries + panel - 1) / panel;
+  return std::max<int64_t>(1, panels * spec.keys / (spec.isCausal ? 2 : 1) / step);
+}
 
 /// Heads a chunk: neighbours, so that the next one is known.
 inline int64_t headsPerChunk(const AttentionSpec &spec) { return std::max<int64_t>(1, spec.batch * spec.heads / 16); }

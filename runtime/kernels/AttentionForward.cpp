@@ -27,6 +27,8 @@ public:
     next.add(q + spec.q.at(b, h), spec.queries, spec.depth, spec.q.row);
     next.add(k + spec.k.at(b, h), spec.keys, spec.depth, spec.k.row);
     next.add(v + spec.v.at(b, h), spec.keys, spec.valueDepth, spec.v.row);
+    next.add(output + spec.output.at(b, h), spec.queries, spec.valueDepth, spec.output.row);
+    next.shareOut(fetchesAHead(spec, kPanel<float>, std::is_same_v<T, BFloat16> && hasTiles() ? 2 : 1));
   }
 
   /// Queries [begin, end) of one head; begin is a multiple of the panel.

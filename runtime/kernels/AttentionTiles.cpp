@@ -54,15 +54,30 @@ inline Wide weightsOf(const float *scores, const Wide &shift) {
   return mapLanes<float>([&](int half) { return weight(score.half[half] - shift.half[half]); });
 }
 
+#if defined(__AVX512BF16__)
+/// Of two vectors, the first in the lower half.
+inline __m512i roundedWords(gemm::Vector<float> low, gemm::Vector<float> high) { return (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low); }
+#endif
+
 /// Row pair [2r, 2r + 1] of a right operand: 32 columns in two tiles, each word pair a column.
 inline void storePair(char *to, const Wide &first, const Wide &second) {
-  for (int half = 0; half < 2; ++half)
+  for (int half = 0; half < 2; ++half) {
+#if defined(__AVX512BF16__)
+    const __m512i low = _mm512_set1_epi32(0x00100000), counted = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i turns = _mm512_add_epi32(low, _mm512_or_si512(counted, _mm512_slli_epi32(counted, 16))); // i, 16 + i
+    _mm512_storeu_si512(to + half * 1024, _mm512_permutexvar_epi16(turns, roundedWords(first.half[half], second.half[half])));
+#else
     *reinterpret_cast<Bits *>(to + half * 1024) = roundedBits(first.half[half]) | roundedBits(second.half[half]) << 16;
+#endif
+  }
 }
 /// Where the pair of rows from `key` (even) of a right operand starts.
 inline char *pairAt(char *to, int64_t key) { return to + key / 32 * amx::kStepBytes + key % 32 / 2 * 64; }
 
 inline void storeRow(char *to, const Wide &values) {
+#if defined(__AVX512BF16__)
+  return _mm512_storeu_si512(to, roundedWords(values.half[0], values.half[1]));
+#endif
   for (int half = 0; half < 2; ++half)
     reinterpret_cast<Halves *>(to)[half] = __builtin_convertvector(roundedBits(values.half[half]), Halves);
 }
