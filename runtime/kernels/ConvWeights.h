@@ -9,26 +9,19 @@
 
 namespace tinyfin {
 
-/// Nothing to fetch ahead: a line that is there already (what is not mapped would be looked for each time).
-inline gemm::AheadLines sameLine(const void *line) {
-  gemm::AheadLines ahead;
-  ahead.at = static_cast<const char *>(line);
-  return ahead;
-}
-
 /// c[rows, kTileCols] (row stride ldc) = or += A * B with A(i, p) = a[i * aRow + p], B(p, j) = b[p * bRow + j].
 template <class Acc>
 void multiplyRows(const Acc *a, int64_t aRow, const Acc *b, int64_t bRow, int64_t depth, Acc *c, int64_t ldc, int64_t rows,
                   bool accumulate) {
-  gemm::AheadLines same = sameLine(a);
-  gemm::tileFor<Acc>(static_cast<int>(rows), 2, false)({a, aRow, b, bRow, depth}, c, ldc, accumulate, same);
+  gemm::AheadLines nothingAhead;
+  gemm::tileFor<Acc>(static_cast<int>(rows), 2, false)({a, aRow, b, bRow, depth}, c, ldc, accumulate, nothingAhead);
 }
 /// The same with A(i, p) = a[i + p * aColumn].
 template <class Acc>
 void multiplyNeighbours(const Acc *a, int64_t aColumn, const Acc *b, int64_t bRow, int64_t depth, Acc *c, int64_t ldc,
                         int64_t rows, bool accumulate) {
-  gemm::AheadLines same = sameLine(a);
-  gemm::tileFor<Acc>(static_cast<int>(rows), 2, true)({a, aColumn, b, bRow, depth}, c, ldc, accumulate, same);
+  gemm::AheadLines nothingAhead;
+  gemm::tileFor<Acc>(static_cast<int>(rows), 2, true)({a, aColumn, b, bRow, depth}, c, ldc, accumulate, nothingAhead);
 }
 
 /// A convolution's weights [outputs][inputs][taps], and in them a block of kLanes outputs by kLanes inputs.

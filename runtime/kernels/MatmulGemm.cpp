@@ -130,7 +130,8 @@ template <class Acc, class T> void multiplyPacked(const PackedBlock &block) {
     int64_t next = k0 + depth < block.k ? block.rows : block.rowsAfter;
     from +=
         next == block.rows && k0 + depth < block.k ? depth * block.a.col : block.rows * block.a.row - k0 * block.a.col;
-    AheadLines ahead = linesOf(from, next, block.a.row, depth, block.a.col);
+    const int64_t steps = a.count() * ((block.cols + width - 1) / width) * depth;
+    AheadLines ahead = linesOf(from, next, block.a.row, depth, block.a.col).during(steps);
     for (int64_t column = 0; column < block.cols; column += width)
       multiplyPanel<Acc>(a, packed + column * block.k + k0 * width, width, std::min(width, block.cols - column),
                          c + column, block.ldc, i > 0, ahead);
@@ -200,8 +201,8 @@ private:
       if (!b && block.m > kBlockRows) b = scratch<Acc>(ScratchUse::GemmB, 0) + column * depth;
       if (!b) {
         b = packB(column, 0, k0, depth);
-        ahead =
-            linesOf(bAt(column + width, k0), std::min(width, block.n - column - width), block.bCol, depth, block.bRow);
+        ahead = linesOf(bAt(column + width, k0), std::min(width, block.n - column - width), block.bCol, depth, block.bRow)
+                    .during(a.count() * depth);
       }
       multiplyPanel<Acc>(a, b, bRow, cols, c + row * ldc + column, ldc, accumulate, ahead);
     }
@@ -258,7 +259,7 @@ constexpr PackedProduct kOwn = {.panelCols = kTileCols<Acc>,
                                 .enoughChunks = 32,
                                 .packingRows = 16,
                                 .sliceBytes = 2 << 20,
-                                .sharedBytes = 1 << 20,
+                                .sharedBytes = 2 << 20,
                                 .panelBytes = panelBytes<Acc>,
                                 .packPanels = packPanels<Acc, T>,
                                 .multiplyBlock = multiplyPacked<Acc, T>,

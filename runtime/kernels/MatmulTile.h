@@ -2,7 +2,9 @@
 // The register tile of the own matrix product: up to kTileRows rows by kTileCols columns of C are kept in vector
 // registers while k runs. Everything above it (packing, blocking, threads) is in MatmulGemm.h.
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 namespace tinyfin::gemm {
@@ -42,30 +44,46 @@ template <class Acc> struct TileInputs {
   int64_t bRow, k;
 };
 
-/// Lines of memory that will be packed soon, fetched into the second cache one at each step of k: a core that packs
-/// what is far away waits for it. `inner` lines `step` bytes apart, then the lines beside them, `columns` times.
+/// Steps of k between what a tile fetches ahead. Fetched faster, lines from far away would take all of the core's fill
+/// buffers, and the panels' own lines wait behind them.
+inline constexpr int64_t kFetchSteps = 8;
+
+/// Lines of memory that will be packed soon, fetched into the second cache while tiles multiply: a core that packs what
+/// is far away waits for it. `count` pieces of `lines` neighbouring lines each: across pieces first, each line would be in
+/// a page of its own, and finding pages costs more than all else.
 struct AheadLines {
   const char *at = nullptr;
-  int64_t step = 0, inner = 0, left = INT64_MAX, columns = 0;
+  int64_t step = 0; // from the last line of a piece to the first of the next one
+  int64_t lines = 0, left = 0, count = 0;
+  int64_t rate = 0; // lines each kFetchSteps steps of a tile
   AheadLines() = default;
-  /// `rows` pieces of `bytes`, `stride` bytes apart.
-  AheadLines(const void *from, int64_t rows, int64_t bytes, int64_t stride)
-      : at(static_cast<const char *>(from)), step(stride), inner(rows), left(rows), columns((bytes + 63) / 64) {
-    if (rows <= 0 || bytes <= 0) *this = AheadLines();
+  /// `pieces` of `bytes`, `stride` bytes apart.
+  AheadLines(const void *from, int64_t pieces, int64_t bytes, int64_t stride)
+      : at(static_cast<const char *>(from)), lines((bytes + 63) / 64), left(lines), count(pieces) {
+    step = stride - 64 * (lines - 1);
+    if (pieces <= 0 || bytes <= 0) *this = AheadLines();
+  }
+  /// Chooses the rate at which `steps` steps of tiles suffice.
+  AheadLines &during(int64_t steps) {
+    rate = std::min(kFetchSteps, (lines * count * kFetchSteps + steps - 1) / std::max<int64_t>(steps, 1));
+    return *this;
   }
   void fetch() {
+    if (count == 0) return; // what is not mapped would be looked for each time
     __builtin_prefetch(at, 0, 2);
-    at += step;
+    at += 64;
     if (--left == 0) [[unlikely]]
-      nextColumn();
+      nextPiece();
+  }
+  void fetchSome() {
+    for (int64_t i = 0; i < rate; ++i) fetch();
   }
 
 private:
-  void nextColumn() {
-    at += 64 - inner * step;
-    left = inner;
-    if (--columns > 0) return;
-    step = 0, left = INT64_MAX;
+  void nextPiece() {
+    at += step - 64;
+    left = lines;
+    if (--count == 0) rate = 0;
   }
 };
 
@@ -111,17 +129,26 @@ TINYFIN_WIDE_VECTORS void multiplyTile(const TileInputs<Acc> &in, Acc *c, int64_
   const Acc *b = in.b;
   const int64_t bRow = in.bRow;
   Ahead lines = ahead;
+  // With A packed, panels of B come from the second cache and lines from far away in between: in groups of steps.
+  constexpr bool paced = neighbours && std::is_same_v<Ahead, AheadLines>;
 #pragma unroll 1
-  for (int64_t p = in.k; p > 0; --p, a.advance(), b += bRow) {
-    lines.fetch();
-    V columns[vectors];
+  for (int64_t left = in.k; left > 0; left -= paced ? kFetchSteps : left) {
+    if constexpr (paced) lines.fetchSome();
+#pragma unroll 1
+    for (int64_t p = paced ? std::min(left, kFetchSteps) : left; p > 0; --p, a.advance(), b += bRow) {
+      if constexpr (!paced) lines.fetch();
+      V columns[vectors];
 #pragma unroll
-    for (int h = 0; h < vectors; ++h) columns[h] = *reinterpret_cast<const V *>(b + h * lanes);
+      for (int h = 0; h < vectors; ++h) {
+        if constexpr (paced) __builtin_prefetch(b + kFetchSteps * bRow + h * lanes, 0, 3);
+        columns[h] = *reinterpret_cast<const V *>(b + h * lanes);
+      }
 #pragma unroll
-    for (int i = 0; i < rows; ++i) {
-      const V factor = splat<Acc>(a.at(i));
+      for (int i = 0; i < rows; ++i) {
+        const V factor = splat<Acc>(a.at(i));
 #pragma unroll
-      for (int h = 0; h < vectors; ++h) sums[i][h] += factor * columns[h];
+        for (int h = 0; h < vectors; ++h) sums[i][h] += factor * columns[h];
+      }
     }
   }
   ahead = lines;
