@@ -91,6 +91,20 @@ TINYFIN_TARGET_AVX512 void interleaveLines(char *to, const uint16_t *from, int64
   }
 }
 
+/// A whole step of B in lines across k, eight pairs of lines: 32 columns at a time. Reading so, lines far apart leave
+/// L1 only when both of their tiles have been made.
+TINYFIN_TARGET_AVX512 void interleaveEight(char *to, const uint16_t *from, int64_t stride) {
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+  const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+#pragma unroll
+  for (int pair = 0; pair < 8; ++pair, from += 2 * stride) {
+    __m512i even = _mm512_loadu_si512(from), odd = _mm512_loadu_si512(from + stride);
+    __m512i low = _mm512_unpacklo_epi16(even, odd), high = _mm512_unpackhi_epi16(even, odd);
+    put(to, pair, _mm512_permutex2var_epi64(low, first, high));
+    put(to + kTileBytes, pair, _mm512_permutex2var_epi64(low, second, high));
+  }
+}
+
 /// A tile at an edge: `lines` of `words` exist; the others are zeros.
 TINYFIN_TARGET_AVX512 void packEdge(PackTile pack, char *to, const uint16_t *from, int64_t stride, int64_t lines,
                                     int64_t words) {
@@ -121,12 +135,29 @@ struct Lines {
     }
   }
 
+  /// B in lines across k: in each eight pairs of lines all panels, but for the edges.
+  void interleavePanels(char *to, const PackRange &range) const {
+    const int64_t endStep = stepsOf(range.depthEnd), wholeSteps = range.depthEnd / kDepth;
+    const int64_t wholePanels = std::min(range.panelEnd, extent / kSquare);
+    for (int64_t step = range.depthBegin / kDepth; step < endStep; ++step) {
+      const int64_t whole = step < wholeSteps ? wholePanels : range.panelBegin;
+      auto at = [&](int64_t panel) { return to + panel * panelBytes(k) + step * kStepBytes; };
+      for (int64_t half = 0; half < 2; ++half)
+        for (int64_t panel = range.panelBegin; panel < whole; ++panel)
+          interleaveEight(at(panel) + half * 8 * 64, from + (step * kDepth + half * 16) * stride + panel * kSquare,
+                          stride);
+      for (int64_t panel = std::max(whole, range.panelBegin); panel < range.panelEnd; ++panel)
+        packStep(at(panel), panel * kSquare, step * kDepth);
+    }
+  }
+
   /// Lines are read in pieces as long as may be: all of k within a panel, or all panels within a step.
   void packPanels(char *to, const PackRange &range) const {
     const int64_t firstStep = range.depthBegin / kDepth, endStep = stepsOf(range.depthEnd);
     auto packAt = [&](int64_t panel, int64_t step) {
       packStep(to + panel * panelBytes(k) + step * kStepBytes, panel * kSquare, step * kDepth);
     };
+    if (pack == interleaveLines) return interleavePanels(to, range);
     if (alongK)
       for (int64_t panel = range.panelBegin; panel < range.panelEnd; ++panel)
         for (int64_t step = firstStep; step < endStep; ++step) packAt(panel, step);

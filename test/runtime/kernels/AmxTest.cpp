@@ -97,7 +97,7 @@ TEST(Amx, AllTails) {
 }
 
 TEST(Amx, SeveralBlocksOfK) {
-  for (int64_t k : {511, 513, 1024, 1100}) {
+  for (int64_t k : {513, 1024, 1056, 1100, 2080}) {
     forAllForms(70, 70, k, checkWide);
     forAllForms(70, 70, k, checkNarrow);
     forAllForms(64, 64, k, checkNarrow);
