@@ -60,7 +60,10 @@ public:
   }
 
 private:
-  bool readsInPlace(int64_t depth) const { return block.a.column == 1 && depth % kDepth == 0; }
+  /// Rows that begin within a line would have every line of them loaded twice.
+  bool readsInPlace(int64_t depth) const {
+    return block.a.column == 1 && depth % kDepth == 0 && block.a.row % kDepth == 0;
+  }
 
   /// Rows that cannot be read in place: all of them or those of the last panel.
   void packBlock(int64_t k0, int64_t depth) {
