@@ -96,6 +96,7 @@ StatusOr<std::shared_ptr<Executable>> compileTimed(ModuleOp module, Backend &bac
     return Status::error(StatusCode::InvalidArgument, "found no function @main of one block, wanted one");
   for (auto [input, data] : llvm::enumerate(options.frozen))
     if (data && input < main.getNumArguments()) main.setArgAttr(input, fin::kFrozenAttr, UnitAttr::get(main.getContext()));
+  std::shared_ptr<void> begun = backend.begin(*module.getContext(), options);
   TINYFIN_RETURN_IF_ERROR(runPasses(module, backend, options, times));
   StatusOr<std::shared_ptr<Executable>> compiled = backend.compile(main, options);
   if (!compiled.isOk()) return compiled;

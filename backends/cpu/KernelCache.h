@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels by structure: specs of equal words share code, within a graph and between graphs. Missing ones are compiled in
-// a few batches, one a thread.
+// Kernels by structure: specs of equal words share code, within a graph and between graphs. Missing ones are compiled by a
+// KernelForge.
 #pragma once
 #include "backends/cpu/Emit.h"
 #include "runtime/CompileTimes.h"
@@ -25,6 +25,11 @@ struct KernelBatchStats {
 /// Compiles for this machine; the result has an entry a spec. `threads` of them work at once.
 StatusOr<std::vector<CompiledKernel>> compileKernels(ArrayRef<KernelSpec> specs, int threads,
                                                      KernelBatchStats *stats = nullptr);
+
+/// The table, by KernelSpec::key().
+bool findKernel(const Words &key, CompiledKernel &kernel);
+bool isKernelKnown(const Words &key); // not counted
+void insertKernel(const Words &key, const CompiledKernel &kernel);
 
 struct KernelCacheStats {
   uint64_t hits = 0, misses = 0, entries = 0;

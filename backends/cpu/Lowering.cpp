@@ -7,7 +7,7 @@
 #include "backends/cpu/Checks.h"
 #include "backends/cpu/Contractions.h"
 #include "backends/cpu/Domain.h"
-#include "backends/cpu/KernelCache.h"
+#include "backends/cpu/KernelForge.h"
 #include "backends/cpu/Split.h"
 #include "backends/cpu/TuneContractions.h"
 #include "runtime/Config.h"
@@ -25,7 +25,8 @@ struct PlannedKernel {
 
 class Lowering {
 public:
-  Lowering(func::FuncOp main, const CompileOptions &options) : main(main), options(options), list("cpu"), eager(main, list) {}
+  Lowering(func::FuncOp main, const CompileOptions &options, KernelForge &forge)
+      : main(main), options(options), forge(forge), list("cpu"), eager(main, list) {}
   StatusOr<std::shared_ptr<Executable>> run();
 
 private:
@@ -67,6 +68,7 @@ private:
 
   func::FuncOp main;
   const CompileOptions &options;
+  KernelForge &forge;
   KernelListBuilder list;
   EagerLowering eager;
   std::vector<PlannedKernel> kernels;
@@ -181,9 +183,8 @@ void Lowering::tune() {
 Status Lowering::compile() {
   std::vector<KernelSpec> specs;
   for (const PlannedKernel &kernel : kernels) specs.push_back(kernel.spec);
-  int64_t threads = config::compileThreads();
   KernelBatchStats batch;
-  auto result = compileKernels(specs, threads ? threads : ThreadPool::process().threads(), &batch);
+  auto result = forge.finish(specs, &batch);
   list.stats().uniqueKernels = batch.unique;
   list.stats().newKernels = batch.generated;
   list.stats().kernelTimes = std::move(batch.times);
@@ -297,8 +298,8 @@ StatusOr<std::shared_ptr<Executable>> Lowering::run() {
 
 } // namespace
 
-StatusOr<std::shared_ptr<Executable>> lowerToKernels(func::FuncOp main, const CompileOptions &options) {
-  return Lowering(main, options).run();
+StatusOr<std::shared_ptr<Executable>> lowerToKernels(func::FuncOp main, const CompileOptions &options, KernelForge &forge) {
+  return Lowering(main, options, forge).run();
 }
 
 } // namespace tinyfin::cpu

@@ -5,6 +5,8 @@
 
 namespace tinyfin::cpu {
 
-StatusOr<std::shared_ptr<Executable>> lowerToKernels(mlir::func::FuncOp main, const CompileOptions &options);
+class KernelForge;
+
+StatusOr<std::shared_ptr<Executable>> lowerToKernels(mlir::func::FuncOp main, const CompileOptions &options, KernelForge &forge);
 
 } // namespace tinyfin::cpu

@@ -151,4 +151,12 @@ std::optional<SplitReduction> splitReduction(const KernelSpec &spec) {
   return Combiner(spec, domain.value(), pieces).build();
 }
 
+std::vector<KernelSpec> kernelsOf(const KernelSpec &spec) {
+  if (auto split = splitReduction(spec)) return {std::move(split->pieces), std::move(split->combination)};
+  std::vector<KernelSpec> parts;
+  SmallVector<uint32_t, 4> inputs;
+  for (const SmallVector<unsigned> &group : groupOutputs(spec)) parts.push_back(extract(spec, group, inputs));
+  return parts;
+}
+
 } // namespace tinyfin::cpu

@@ -16,5 +16,7 @@ struct SplitReduction {
 
 /// Nothing where one kernel does as well.
 std::optional<SplitReduction> splitReduction(const KernelSpec &spec);
+/// All kernels of a region without a product: the two of a split reduction, else one for each group of outputs that fit the same loops.
+std::vector<KernelSpec> kernelsOf(const KernelSpec &spec);
 
 } // namespace tinyfin::cpu
