@@ -132,7 +132,9 @@ bool prefersGenerated(Operation *op) {
 }
 
 bool paysToFinish(fin::MatmulOp product) {
-  if (prefersGenerated(product) || dtypeOf(product.getResult()) != DType::F32 || isFrozen(product.getRhs())) return true;
+  DType dtype = dtypeOf(product.getResult());
+  if (prefersGenerated(product) || isFrozen(product.getRhs())) return true;
+  if (dtype != DType::F32) return dtype != DType::BF16;
   auto result = cast<RankedTensorType>(product.getType());
   ArrayRef<int64_t> lhs = dimsOf(product.getLhs());
   int64_t inner = lhs[lhs.size() - 1 - product.getTransposeLhs()];
