@@ -92,8 +92,11 @@ bool prefersGeneratedMatmul(fin::MatmulOp op) {
   ArrayRef<int64_t> lhs = dimsOf(op.getLhs()), result = dimsOf(op.getResult());
   int64_t rows = result[result.size() - 2], columns = result.back(), inner = lhs[lhs.size() - 1 - left];
   if (left && right) return false;
-  // Dot products: few rows leave nothing to gain from packing the right operand, and short ones cost their horizontal sums.
-  if (right) return rows <= 4 || (columns <= 16 && rows <= 16) || (inner >= 256 && (columns <= 16 || rows <= 16)) || (inner >= 512 && rows <= 32);
+  // Dot products: few rows leave nothing to gain from packing the right operand, and short ones cost their horizontal
+  // sums.
+  if (right)
+    return rows <= 4 || (columns <= 16 && rows <= 16) || (inner >= 256 && (columns <= 16 || rows <= 16)) ||
+           (inner >= 512 && rows <= 32);
   // A column of a transposed left operand is read once a block of columns, a page each step, until it is packed.
   if (left && rows >= 8 && rows < 64 && columns * inner >= int64_t(1) << 18) return false;
   return rows <= 96 && rows * columns * inner <= int64_t(1) << (rows <= 32 ? 23 : 24);

@@ -49,8 +49,8 @@ template <class Acc> struct TileInputs {
 inline constexpr int64_t kFetchSteps = 8;
 
 /// Lines of memory that will be packed soon, fetched into the second cache while tiles multiply: a core that packs what
-/// is far away waits for it. `count` pieces of `lines` neighbouring lines each: across pieces first, each line would be in
-/// a page of its own, and finding pages costs more than all else.
+/// is far away waits for it. `count` pieces of `lines` neighbouring lines each: across pieces first, each line would be
+/// in a page of its own, and finding pages costs more than all else.
 struct AheadLines {
   const char *at = nullptr;
   int64_t step = 0; // from the last line of a piece to the first of the next one

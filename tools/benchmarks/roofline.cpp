@@ -213,7 +213,8 @@ int main() {
   std::string products;
   for (int count : threads) {
     ThreadPool pool(count);
-    Peaks peak{bestPeak(vectorFlops, pool), 0, triadBytes(pool, arrays[0], arrays[1], arrays[2]), readBytes(pool, arrays[1])};
+    Peaks peak{bestPeak(vectorFlops, pool), 0, triadBytes(pool, arrays[0], arrays[1], arrays[2]),
+               readBytes(pool, arrays[1])};
 #ifdef TINYFIN_AMX_TARGETS
     if (hasTiles) peak.bf16 = bestPeak(tileFlops, pool);
 #endif
