@@ -65,13 +65,16 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   int64_t packedBytes = spec.rightBatches() * panels * product.panelBytes(spec.k);
   int64_t sliceBytes = ceilDiv(result.cols, product.panelCols) * product.panelBytes(spec.k);
   bool packsOnce = result.rowBlocks == 1 && product.multiplyUnpacked;
-  if (!packsOnce && sliceBytes <= product.sliceBytes)
+  gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
+  const bool canPackRows = spec.batchRank == 0 && result.colBlocks > 1 && product.packsRows && product.packsRows(a);
+  // Rows that each block would pack again, more of them than B has columns: rather all of both operands once.
+  const bool packsRowsAgain =
+      canPackRows && (result.colBlocks - 1) * spec.m > spec.n && 2 * sliceBytes >= product.sliceBytes;
+  if (!packsOnce && sliceBytes <= product.sliceBytes && !packsRowsAgain)
     result.packing = MatmulPacking::Thread;
   else if (!product.multiplyUnpacked || (!packsOnce && packedBytes <= kMostPackedBytes))
     result.packing = MatmulPacking::First;
-  gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
-  result.packsRows = result.packing == MatmulPacking::First && spec.batchRank == 0 && result.colBlocks > 1 &&
-                     product.packsRows && product.packsRows(a);
+  result.packsRows = result.packing == MatmulPacking::First && canPackRows;
   return result;
 }
 

@@ -3,6 +3,8 @@
 #include "TestTensor.h"
 #include "runtime/Config.h"
 #include "runtime/kernels/AmxMatmul.h"
+#include "runtime/kernels/AmxProduct.h"
+#include "runtime/kernels/Matmul.h"
 #include <thread>
 
 namespace tinyfin::test {
@@ -202,6 +204,23 @@ TEST(Amx, TheSettingBoundsTheMachine) {
   ASSERT_TRUE(config.set("BF16_PRODUCTS", "amx").isOk());
   EXPECT_TRUE(amx::isa() == amx::machineIsa() || amx::machineIsa() == Isa::Avx512Bf16);
   ASSERT_TRUE(config.set("BF16_PRODUCTS", before).isOk());
+}
+
+/// The blocking of transposed-left products m x n of k = 2048.
+MatmulBlocking blockingOf(int64_t m, int64_t n) {
+  const int64_t lhs[] = {2048, m}, rhs[] = {2048, n};
+  return MatmulBlocking::choose(MatmulSpec::from(DType::BF16, lhs, rhs, true, false).value(), *amx::product());
+}
+
+TEST(Amx, BothOperandsArePackedFirstWhereBlocksWouldPackRowsAgain) {
+  if (!amx::product()) GTEST_SKIP() << "neither AMX nor AVX512-BF16 is used here";
+  MatmulBlocking again = blockingOf(384, 1536), once = blockingOf(384, 256), seldom = blockingOf(64, 1536);
+  EXPECT_EQ(again.packing, MatmulPacking::First);
+  EXPECT_TRUE(again.packsRows);
+  for (const MatmulBlocking &other : {once, seldom}) {
+    EXPECT_NE(other.packing, MatmulPacking::First);
+    EXPECT_FALSE(other.packsRows);
+  }
 }
 
 } // namespace
