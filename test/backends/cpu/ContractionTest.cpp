@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generated matrix products, convolutions and pools give what the eager kernels give.
 #include "SpecTesting.h"
+#include "backends/cpu/Contractions.h"
+#include "backends/cpu/Machine.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
 
 namespace tinyfin::cpu {
 namespace {
@@ -13,7 +18,7 @@ std::vector<int64_t> stored(std::vector<int64_t> dims, bool transposed) {
 TEST(GeneratedMatmul, ShapesAndTransposes) {
   struct Case { std::vector<int64_t> lhs, rhs; };
   for (const Case &c : {Case{{1, 7}, {7, 5}}, {{4, 3}, {3, 16}}, {{6, 64}, {64, 64}}, {{13, 31}, {31, 130}}, {{64, 49}, {49, 10}},
-                        {{2, 5, 9}, {9, 33}}, {{3, 4, 8}, {3, 8, 20}}, {{2, 1, 4, 8}, {3, 8, 5}}, {{1, 300}, {300, 17}}, {{5, 0}, {0, 6}}})
+                        {{2, 5, 9}, {9, 33}}, {{3, 4, 8}, {3, 8, 20}}, {{2, 1, 4, 8}, {3, 8, 5}}, {{1, 300}, {300, 17}}, {{5, 0}, {0, 6}}, {{96, 40}, {40, 70}}})
     for (bool left : {false, true})
       for (bool right : {false, true})
         for (DType dtype : {DType::F32, DType::F64, DType::BF16}) {
@@ -22,6 +27,38 @@ TEST(GeneratedMatmul, ShapesAndTransposes) {
           double tolerance = dtype == DType::F32 ? 1e-5 : dtype == DType::F64 ? 1e-13 : 1e-2;
           expectSame(b.finish({b.op(OpId::Matmul, {x, y}, {left, right})}), Fill::Unit, tolerance, tolerance);
         }
+}
+
+/// What the rule says of float32 [rows, inner] @ [inner, columns], whose operands are stored transposed or not.
+bool isGenerated(int64_t rows, int64_t columns, int64_t inner, bool left = false, bool right = false) {
+  mlir::DialectRegistry registry;
+  registry.insert<fin::FinDialect, mlir::func::FuncDialect>();
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  auto type = [](std::vector<int64_t> dims) { return "tensor<" + std::to_string(dims[0]) + "x" + std::to_string(dims[1]) + "xf32>"; };
+  std::string x = type(stored({rows, inner}, left)), y = type(stored({inner, columns}, right)), result = type({rows, columns});
+  std::string flags = std::string("{transpose_lhs = ") + (left ? "true" : "false") + ", transpose_rhs = " + (right ? "true" : "false") + "}";
+  auto module = mlir::parseSourceString<mlir::ModuleOp>("func.func @main(%x: " + x + ", %y: " + y + ") -> " + result + " {\n%0 = fin.matmul %x, %y " +
+                                                            flags + " : (" + x + ", " + y + ") -> " + result + "\nreturn %0 : " + result + "\n}", &context);
+  EXPECT_TRUE(module);
+  if (!module) return false;
+  bool generated = false;
+  module->walk([&](fin::MatmulOp op) { generated = prefersGenerated(op); });
+  return generated;
+}
+
+TEST(GeneratedMatmul, IsPreferredWhereItIsFaster) {
+  if (Machine::host().lanes < 8) GTEST_SKIP() << "plans only: vectors of " << Machine::host().lanes;
+  EXPECT_TRUE(isGenerated(32, 384, 512));
+  EXPECT_TRUE(isGenerated(64, 384, 512));
+  EXPECT_FALSE(isGenerated(32, 1536, 512)); // too much work for so few rows
+  EXPECT_FALSE(isGenerated(128, 64, 64));
+  EXPECT_TRUE(isGenerated(16, 128, 512, true)) << "left transposed";
+  EXPECT_FALSE(isGenerated(16, 384, 1536, true)) << "left transposed, a large right operand";
+  EXPECT_TRUE(isGenerated(32, 128, 1536, false, true)) << "right transposed";
+  EXPECT_TRUE(isGenerated(64, 16, 512, false, true)) << "right transposed";
+  EXPECT_FALSE(isGenerated(64, 16, 16, false, true)) << "right transposed, short dot products";
+  EXPECT_FALSE(isGenerated(64, 384, 512, false, true)) << "right transposed";
+  EXPECT_FALSE(isGenerated(16, 64, 64, true, true)) << "both transposed";
 }
 
 Words slideWords(std::vector<int64_t> kernel, std::vector<int64_t> strides, std::vector<int64_t> padding) {
