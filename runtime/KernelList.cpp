@@ -54,6 +54,8 @@ Status KernelList::run(std::span<void *const> in, std::span<void *const> out) {
   auto *scratch = reinterpret_cast<std::byte *>(bases) + alignUp((numBases + maxStepArgs) * sizeof(void *));
   Frame frame{bases, bases + numBases, reinterpret_cast<TensorArg *>(scratch), ThreadPool::process()};
 
+  // Workers that idled since the last run would go to sleep while the first steps, mostly small ones, run here.
+  if (isLong) frame.pool.rouse();
   bool isProfiled = Profiler::isOn();
   InterruptWatch watch;
   for (const Step &step : steps) {

@@ -114,6 +114,7 @@ private:
   std::vector<std::shared_ptr<void>> owned; // closures and code
   size_t arenaBytes = 0;
   uint32_t maxStepArgs = 0;
+  bool isLong = false; // enough is read and written that all threads will be needed soon
 };
 
 /// Builds a KernelList in the order of execution.

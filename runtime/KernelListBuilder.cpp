@@ -7,6 +7,7 @@
 namespace tinyfin {
 namespace {
 
+constexpr size_t kLongRunBytes = size_t{16} << 20; // some 200 us
 constexpr int64_t kCopyGrain = int64_t{1} << 18; // bytes; a smaller copy is faster on one thread
 
 Status copyBytes(void *closure, void *const *args, ThreadPool &pool) {
@@ -124,6 +125,9 @@ void KernelListBuilder::resolveBases() {
 }
 
 StatusOr<std::shared_ptr<Executable>> KernelListBuilder::build() {
+  size_t bytes = 0;
+  for (const KernelList::Step &step : list->steps) bytes += step.bytes;
+  list->isLong = list->steps.size() > 1 && bytes >= kLongRunBytes;
   resolveBases();
   list->stats.arenaBytes = list->arenaBytes;
   list->stats.codeBytes += list->steps.size() * sizeof(KernelList::Step) + list->words.size() * sizeof(int64_t) +

@@ -222,6 +222,10 @@ ThreadPool &ThreadPool::process() {
   return *pool;
 }
 
+void ThreadPool::rouse() {
+  if (state->spinTime.count() > 0) parallelFor(threads(), 1, [](int64_t, int64_t) {});
+}
+
 void ThreadPool::parallelFor(int64_t count, int64_t grain, Body body, void *closure) {
   grain = std::max<int64_t>(grain, 1);
   if (count <= grain) {

@@ -31,6 +31,10 @@ public:
     parallelFor(count, grain, [](void *f, int64_t begin, int64_t end) { (*static_cast<std::remove_reference_t<F> *>(f))(begin, end); }, &body);
   }
 
+  /// Wakes the workers, or makes those that spin go on for another spin time: a region follows soon. Nothing without
+  /// spinning (TINYFIN_SPIN_MICROSECONDS=0).
+  void rouse();
+
 private:
   struct State;
   std::unique_ptr<State> state;

@@ -2,6 +2,7 @@
 #include "runtime/ThreadPool.h"
 #include "runtime/Config.h"
 #include <atomic>
+#include <filesystem>
 #include <gtest/gtest.h>
 #include <mutex>
 #include <sched.h>
@@ -51,6 +52,29 @@ TEST(ThreadPool, ManyRegionsLoseNoPiece) {
       for (int64_t i = begin; i < end; ++i) touched[i]++; // plain memory: the region's end must publish it
     });
   for (int64_t count : touched) EXPECT_EQ(count, 2000);
+}
+
+int threadsOfProcess() {
+  int count = 0;
+  for ([[maybe_unused]] const auto &task : std::filesystem::directory_iterator("/proc/self/task")) ++count;
+  return count;
+}
+
+TEST(ThreadPool, RouseStartsWorkersThatMaySpin) {
+  const int before = threadsOfProcess();
+  ASSERT_TRUE(Config::process().set("SPIN_MICROSECONDS", "0").isOk());
+  ThreadPool sleepy(3);
+  Config::process().reset();
+  sleepy.rouse();
+  EXPECT_EQ(threadsOfProcess(), before);
+  ThreadPool one(1), three(3);
+  one.rouse();
+  EXPECT_EQ(threadsOfProcess(), before);
+  for (int i = 0; i < 100; ++i) three.rouse();
+  EXPECT_EQ(threadsOfProcess(), before + 2);
+  std::atomic<int> inside{0};
+  three.parallelFor(8, 1, [&](int64_t, int64_t) { three.rouse(), ++inside; });
+  EXPECT_EQ(inside.load(), 8);
 }
 
 TEST(ThreadPool, WorksAfterWorkersSlept) {
