@@ -61,6 +61,7 @@ int threadsOfProcess() {
 }
 
 TEST(ThreadPool, RouseStartsWorkersThatMaySpin) {
+  usleep(20'000); // threads that were joined are listed a moment longer
   const int before = threadsOfProcess();
   ASSERT_TRUE(Config::process().set("SPIN_MICROSECONDS", "0").isOk());
   ThreadPool sleepy(3);
