@@ -35,7 +35,9 @@ def test_frozen_weights_are_packed_and_the_result_is_the_same(dtype):
     with fin.no_grad():
         for seed in range(5):
             x = inputs(seed).to(dtype)
-            np.testing.assert_array_equal(step(x).to(fin.float32).numpy(), plain(x).to(fin.float32).numpy())
+            # In bfloat16 what follows a frozen product sees it before it is rounded.
+            tolerance = 0 if dtype == fin.float32 else 1e-2
+            np.testing.assert_allclose(step(x).to(fin.float32).numpy(), plain(x).to(fin.float32).numpy(), rtol=tolerance, atol=tolerance)
     size = 4 if dtype == fin.float32 else 2
     assert packed_bytes(step) >= 2 * INNER * COLUMNS * size
     assert packed_bytes(plain) == 0
