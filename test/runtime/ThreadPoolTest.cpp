@@ -146,6 +146,7 @@ TEST(ThreadPool, NumberOfThreadsFollowsTheSettings) {
   const char *inherited = getenv("OMP_NUM_THREADS");
   std::string before = inherited ? inherited : "";
   setenv("OMP_NUM_THREADS", "5,2", 1);
+  ASSERT_TRUE(Config::process().set("NUM_THREADS", "0").isOk());
   EXPECT_EQ(ThreadPool::defaultThreads(), 5);
   ASSERT_TRUE(Config::process().set("NUM_THREADS", "3").isOk());
   EXPECT_EQ(ThreadPool::defaultThreads(), 3);
