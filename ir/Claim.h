@@ -19,6 +19,9 @@ public:
   ClaimInterface(mlir::Dialect *dialect) : Base(dialect) {}
   /// Nothing, or why the backend cannot make a kernel of this fin.fusion.
   virtual std::optional<std::string> refuse(mlir::Operation *fusion) const = 0;
+  /// Whether a product should take the ops that finish it. Asked before regions grow: what a product does not take joins
+  /// others, which a region that is refused in the end would have kept it from.
+  virtual bool finishes(mlir::Operation *product) const { return true; }
 };
 
 } // namespace tinyfin::fin

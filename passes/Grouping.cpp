@@ -7,6 +7,8 @@
 //   4. In program order each op's group is merged with its producers' groups, then with a contraction that reads the same
 //      as it does, then with siblings that share an input.
 #include "passes/Grouping.h"
+#include "ir/Claim.h"
+#include "ir/Fin.h"
 #include "llvm/ADT/MapVector.h"
 #include "mlir/IR/Operation.h"
 #include "passes/GroupOrder.h"
@@ -22,13 +24,19 @@ constexpr size_t kMostSiblings = 8; // groups that share an input and are tried 
 
 using Ops = SmallVector<Operation *>;
 
+const ClaimInterface *claimOf(ArrayRef<Operation *> nodes) {
+  if (nodes.empty()) return nullptr;
+  return nodes[0]->getContext()->getLoadedDialect<FinDialect>()->getRegisteredInterface<ClaimInterface>();
+}
+
 class Window {
 public:
   Window(ArrayRef<Operation *> nodes, Ambition ambition)
       : nodes(nodes), ambition(ambition), numbers(numbersOf(nodes)), order(findAllNeeds()), groups(nodes.size()) {
+    auto finishes = [claim = claimOf(nodes)](Operation *product) { return !claim || claim->finishes(product); };
     for (unsigned i = 0; i < nodes.size(); ++i) {
       needs.push_back(llvm::to_vector<4>(order.needsOf(i)));
-      groups[i].isContraction = ambition == Ambition::Contractions && isContractible(nodes[i]);
+      groups[i].isContraction = ambition == Ambition::Contractions && isContractible(nodes[i]) && finishes(nodes[i]);
       groups[i].isFusable = groups[i].isContraction || isFusable(nodes[i]);
       groups[i].isLate = nodes[i]->hasAttr(kLateAttr);
       if (groups[i].isLate) firstLate = std::min(firstLate, i);

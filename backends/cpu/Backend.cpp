@@ -62,6 +62,10 @@ private:
     }
     return why.empty() ? std::nullopt : std::optional(why);
   }
+  bool finishes(Operation *product) const override {
+    auto matmul = llvm::dyn_cast<fin::MatmulOp>(product);
+    return !matmul || cpu::paysToFinish(matmul);
+  }
 };
 
 class CpuBackend final : public Backend {

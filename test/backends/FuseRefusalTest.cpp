@@ -57,4 +57,38 @@ TEST(FuseRefusal, RegionsAreTakenApart) {
   EXPECT_EQ(found, (std::vector<std::string>{"exp: no fin.exp here", "fusion of 1", "fusion of 1", "sum: no reductions here", "fusion of 2"}));
 }
 
+/// Takes every region; products of bfloat16 are to stand alone.
+class ProudClaim : public ClaimInterface {
+public:
+  using ClaimInterface::ClaimInterface;
+  std::optional<std::string> refuse(Operation *) const override { return std::nullopt; }
+  bool finishes(Operation *product) const override { return cast<RankedTensorType>(product->getResult(0).getType()).getElementType().isF32(); }
+};
+
+/// The kinds of the regions that are made of a bias and an activation of a product, read by a sum too.
+std::vector<std::string> kindsFor(const std::string &dtype) {
+  DialectRegistry registry;
+  registry.insert<FinDialect, func::FuncDialect>();
+  registry.addExtension(+[](MLIRContext *, FinDialect *dialect) { dialect->addInterfaces<ProudClaim>(); });
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  std::string matrix = "tensor<32x32x" + dtype + ">", vector = "tensor<32x" + dtype + ">";
+  auto module = parseSourceString<ModuleOp>("func.func @main(%x: " + matrix + ", %b: " + vector + ") -> (" + matrix + ", " + vector + R"() {
+      %0 = fin.matmul %x, %x {transpose_lhs = false, transpose_rhs = false} : ()" + matrix + ", " + matrix + ") -> " + matrix + R"(
+      %1 = fin.add %0, %b : ()" + matrix + ", " + vector + ") -> " + matrix + R"(
+      %2 = fin.relu %1 : ()" + matrix + ") -> " + matrix + R"(
+      %3 = fin.sum %2 {axes = array<i64: 0>, keepdims = false} : ()" + matrix + ") -> " + vector + R"(
+      return %2, %3 : )" + matrix + ", " + vector + "}", &context);
+  PassManager pm(&context);
+  pm.addNestedPass<func::FuncOp>(createFuseRegionsPass());
+  if (!module || failed(pm.run(*module))) return {"failed"};
+  std::vector<std::string> kinds;
+  for (FusionOp fusion : (*module->getOps<func::FuncOp>().begin()).front().getOps<FusionOp>()) kinds.push_back(fusion.getKind().str());
+  return kinds;
+}
+
+TEST(FuseRefusal, ProductsThatFinishNothingLeaveItToOthers) {
+  EXPECT_EQ(kindsFor("f32"), (std::vector<std::string>{"contraction", "reduction"}));
+  EXPECT_EQ(kindsFor("bf16"), (std::vector<std::string>{"reduction"}));
+}
+
 } // namespace
