@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocking for MatmulGemm.h and PackedProduct.h, after the scheme of Goto and van de Geijn (ACM TOMS 34(3), 2008):
-//   for each block of k (kept short enough that a panel of B stays in the first cache)
+//   for each block of k (short enough that a block of A and its panel of B stay in the second cache)
 //     pack the rows of A into panels of up to kTileRows, if they do not lie well as they are
 //     for each panel of B, for each panel of A: a register tile, added to C from the second block of k on.
 #include "runtime/kernels/MatmulGemm.h"
@@ -13,8 +13,8 @@
 namespace tinyfin::gemm {
 namespace {
 
-constexpr int64_t kDepth = 384;               // of k a block, about: a panel of B fits into 48 KiB
-constexpr int64_t kLoneDepth = 512;           // up to here k is one block: C is not read again
+constexpr int64_t kDepth = 512;               // of k a block, about: tiles fetch a panel of B from the second cache
+constexpr int64_t kLoneDepth = 800;           // up to here k is one block: C is not read again; longer sums round more
 constexpr int64_t kBlockRows = 7 * kTileRows; // of A: larger blocks and their part of C leave the second cache sooner
 
 /// k is spread evenly over its blocks.
