@@ -72,8 +72,16 @@ def jitted_step(make):
     return step, model
 
 
+@pytest.fixture
+def compiled_only():
+    """No call is the interpreter's, to compare times."""
+    fin._core.set_config("TINYFIN_NEVER_SLOWER", "0")
+    yield
+    fin._core.set_config("TINYFIN_NEVER_SLOWER", "1")
+
+
 @pytest.mark.parametrize("make", [mlp, transformer, cnn])
-def test_a_steady_step_allocates_and_copies_nothing(make):
+def test_a_steady_step_allocates_and_copies_nothing(make, compiled_only):
     step, model = jitted_step(make)
     for _ in range(4):
         step().item()

@@ -30,7 +30,7 @@ def rows(threads):
     if not peaks:
         return [bars.row("roofline", "measured peaks", None, "share", bars.TRIAD_SHARE, higher=True, note=f"{NAME} gave none")]
     found = [bars.row("roofline", f"GEMM {g['n']} {g['dtype']}, {g['threads']} threads", g["share"], "share", bars.GEMM_SHARE[g["dtype"]], higher=True,
-                      note=f"{g['flops'] / 1e9:.0f} GF/s; {g['share_of_peak']:.0%} of the peak with no product beside it") for g in peaks["gemm"] if g["n"] == 1024 and g["share"] is not None]
+                      note=f"{g['flops'] / 1e9:.0f} GF/s; {g['share_at_clock']:.0%} of the peak at the clock that the product leaves") for g in peaks["gemm"] if g["n"] == 1024 and g["share"] is not None]
     bandwidth = p.measure({"task": "bandwidth", "library": "tinyfin", "threads": threads})
     triad = peaks["peaks"]["triad_bytes"]
     triad = triad[str(threads)] if isinstance(triad, dict) else triad
