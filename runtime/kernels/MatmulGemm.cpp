@@ -14,7 +14,7 @@ namespace tinyfin::gemm {
 namespace {
 
 constexpr int64_t kDepth = 512;               // of k a block, about: tiles fetch a panel of B from the second cache
-constexpr int64_t kLoneDepth = 1024;          // up to here k is one block: C is not read again; longer sums round more
+constexpr int64_t kLoneDepth = 800;           // up to here k is one block: C is not read again; longer sums round more
 constexpr int64_t kBlockRows = 7 * kTileRows; // of A: larger blocks and their part of C leave the second cache sooner
 
 /// k is spread evenly over its blocks.
