@@ -123,6 +123,7 @@ def test_immediate_mode_keeps_what_was_written_before():
 
 INTERRUPT = """
 import os, signal, threading, time, numpy as np, tinyfin as fin
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
 w = fin.tensor(np.ones((1500, 1500), np.float32) * 1e-3)
 before = w.numpy().copy()
 def run(n):

@@ -128,6 +128,7 @@ def test_gradients_do_not_wait_for_the_end():
 INTERRUPTED = """
 import os, signal, threading, time
 import tinyfin as fin
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
 w = fin.randn(512, 512) * 0.04
 @fin.jit
 def chain(x):
