@@ -66,3 +66,14 @@ def test_starting_weights_are_those_of_the_network(name):
 @pytest.mark.parametrize("name", [*w.TRAINING, *w.INFERENCE])
 def test_every_workload_has_a_bar(name):
     assert (name, "f32") in bars.STEPS
+
+
+def test_what_was_measured_is_written_before_the_next_job(tmp_path, monkeypatch):
+    import bench
+    path = tmp_path / "rows.json"
+    done = [lambda: [bars.row("steps", "first", 1.0, "x")], lambda: pytest.fail("stopped")]
+    monkeypatch.setattr(bench, "jobs", lambda options: done)
+    monkeypatch.setattr(sys, "argv", ["bench.py", "--json", str(path)])
+    with pytest.raises(pytest.fail.Exception):
+        bench.main()
+    assert '"first"' in path.read_text()

@@ -72,6 +72,13 @@ def jobs(options):
         yield lambda: roofline.rows(threads)
 
 
+def write(options, rows):
+    if options.json:
+        table.write_json(options.json, rows, options.threads)
+    if options.markdown:
+        pathlib.Path(options.markdown).write_text(table.markdown(rows, options.threads))
+
+
 def main():
     options = parse(sys.argv[1:])
     rows = []
@@ -79,10 +86,7 @@ def main():
         new = job()
         table.print_rows(new)
         rows += new
-    if options.json:
-        table.write_json(options.json, rows, options.threads)
-    if options.markdown:
-        pathlib.Path(options.markdown).write_text(table.markdown(rows, options.threads))
+        write(options, rows)  # after each: a run that is stopped keeps what it measured
     print(table.verdict(rows))
     sys.exit(1 if any(r["met"] is False for r in rows) else 0)
 

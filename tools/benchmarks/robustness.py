@@ -10,7 +10,7 @@ LAYERS = (6, 24)
 def memory_rows(name, peers, threads):
     """Bytes at the peak of a step, beyond import and model, against eager PyTorch (the least over its optimizers and layouts)."""
     results = {}
-    for peer in ("tinyfin", *(peer for peer in peers if peer in ("torch", "jax"))):
+    for peer in ("tinyfin", *(peer for peer in peers if peer == "torch")):
         settings = [({"threads": threads}, {})]
         if peer == "torch":
             settings = [(request, environment) for request, environment in p.eager_settings(name, threads) if environment["OMP_WAIT_POLICY"] == "PASSIVE"]
