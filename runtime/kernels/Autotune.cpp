@@ -61,9 +61,8 @@ Autotune::Choice Autotune::measure(const std::string &what, std::vector<TuneCand
     if (best[i] < (choice.index ? 1 : kMargin) * best[choice.index]) choice.index = i;
   choice.note = what + ":";
   for (size_t i = 0; i < candidates.size(); ++i) {
-    if (best[i] == kNever) continue;
-    char time[48];
-    std::snprintf(time, sizeof(time), " %.1f us%s", best[i] * 1e6, i == choice.index ? " (taken)" : "");
+    char time[48] = " given up"; // it failed, or its first run was hopeless
+    if (best[i] < kNever) std::snprintf(time, sizeof(time), " %.1f us%s", best[i] * 1e6, i == choice.index ? " (taken)" : "");
     choice.note += (choice.note.back() == ':' ? " " : ", ") + candidates[i].name + time;
   }
   return choice;
