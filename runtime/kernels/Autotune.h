@@ -46,6 +46,8 @@ private:
   std::map<Words, Choice> made;
 };
 
+constexpr int64_t kMostTrialBytes = int64_t(256) << 20; // of operands and result: larger contractions are not tried
+
 /// Memory to try things on, filled with halves: neither denormal nor growing. Null if there is none.
 BufferRef tuneScratch(DType dtype, int64_t elements);
 

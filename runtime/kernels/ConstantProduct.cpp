@@ -5,6 +5,7 @@
 #include "runtime/kernels/ConstantProduct.h"
 #include "runtime/Buffer.h"
 #include "runtime/kernels/MatmulPack.h"
+#include "runtime/kernels/Rounding.h"
 #include "runtime/kernels/Scratch.h"
 #include <algorithm>
 
@@ -23,8 +24,6 @@ constexpr int64_t kLowDepth = 128,
 constexpr int64_t kLowPanels = 3, kPanels = 12; // of a chunk
 constexpr int64_t kEnoughChunks = 32;           // so that a thread that is held up leaves little behind
 constexpr int64_t kLine = 64 / sizeof(float);
-
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Rows that lie 4 KiB apart fall into the same set of the first cache and push each other out.
 bool liesBadly(int64_t stride) {

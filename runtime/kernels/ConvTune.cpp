@@ -11,7 +11,6 @@ namespace tinyfin {
 namespace {
 
 using Named = std::pair<std::string, std::shared_ptr<const ConvPlan>>;
-constexpr int64_t kMostBytes = int64_t(256) << 20; // of operands and result of a trial
 
 struct Sizes {
   explicit Sizes(const ConvSpec &spec) {
@@ -26,7 +25,7 @@ struct Sizes {
 
 std::vector<TuneCandidate> candidatesOf(const ConvSpec &spec, const std::vector<Named> &plans) {
   Sizes sizes(spec);
-  if (static_cast<int64_t>(sizeOf(spec.dtype)) * (sizes.first + sizes.second + sizes.result) > kMostBytes) return {};
+  if (static_cast<int64_t>(sizeOf(spec.dtype)) * (sizes.first + sizes.second + sizes.result) > kMostTrialBytes) return {};
   BufferRef first = tuneScratch(spec.dtype, sizes.first), second = tuneScratch(spec.dtype, sizes.second),
             result = tuneScratch(spec.dtype, sizes.result);
   if (!first || !second || !result) return {};

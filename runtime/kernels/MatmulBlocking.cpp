@@ -2,6 +2,7 @@
 // How matrix products are cut into chunks, by their shape alone.
 #include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/PackedProduct.h"
+#include "runtime/kernels/Rounding.h"
 #include <algorithm>
 #include <bit>
 
@@ -11,8 +12,6 @@ namespace {
 constexpr int64_t kLeastCols = 256, kMostCols = 512;
 constexpr int64_t kFewRows = 28; // blocks are not made lower
 constexpr int64_t kMostPackedBytes = int64_t(256) << 20;
-
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 struct Cut {
   int64_t batches, m, n, panels, panelCols, rowMultiple;

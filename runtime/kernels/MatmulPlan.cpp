@@ -5,6 +5,7 @@
 #include "runtime/kernels/Half.h"
 #include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/PackedProduct.h"
+#include "runtime/kernels/Rounding.h"
 #include "runtime/kernels/Scratch.h"
 #include <algorithm>
 #include <atomic>
@@ -16,8 +17,6 @@ namespace {
 
 constexpr int64_t kPackElements = 1 << 15; // of B in a piece of the first phase
 constexpr std::align_val_t kAlignment{64};
-
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 template <class T> void storeRows(const float *from, int64_t rows, int64_t cols, int64_t stride, T *to, int64_t ldc) {
   for (int64_t i = 0; i < rows; ++i)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which blockings of a product are tried, and the trial.
 #include "runtime/kernels/PackedProduct.h"
+#include "runtime/kernels/Rounding.h"
 #include "runtime/kernels/Tune.h"
 #include <algorithm>
 #include <cstring>
@@ -8,11 +9,7 @@
 namespace tinyfin {
 namespace {
 
-constexpr int64_t kMostBytes = int64_t(256) << 20; // of operands and result of a trial
 constexpr int64_t kMostCols = 1024, kMostSliceBytes = int64_t(8) << 20;
-
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t roundUp(int64_t a, int64_t multiple) { return ceilDiv(a, multiple) * multiple; }
 
 /// `from` with blocks of other sizes; nothing where they come out the same.
 bool resize(MatmulBlocking &from, const MatmulSpec &spec, const gemm::PackedProduct &product, int64_t rows, int64_t cols) {
@@ -30,7 +27,7 @@ bool resize(MatmulBlocking &from, const MatmulSpec &spec, const gemm::PackedProd
 bool repack(MatmulBlocking &from, const MatmulSpec &spec, const gemm::PackedProduct &product, MatmulPacking packing) {
   if (packing == from.packing || (packing == MatmulPacking::Chunk && !product.multiplyUnpacked)) return false;
   if (packing == MatmulPacking::Thread && ceilDiv(from.cols, product.panelCols) * product.panelBytes(spec.k) > kMostSliceBytes) return false;
-  if (packing == MatmulPacking::First && spec.rightBatches() * ceilDiv(spec.n, product.panelCols) * product.panelBytes(spec.k) > kMostBytes)
+  if (packing == MatmulPacking::First && spec.rightBatches() * ceilDiv(spec.n, product.panelCols) * product.panelBytes(spec.k) > kMostTrialBytes)
     return false;
   from.packing = packing, from.packsRows = false;
   return true;
@@ -58,7 +55,7 @@ struct Operands {
 std::vector<TuneCandidate> candidatesOf(const MatmulSpec &spec, const std::vector<MatmulBlocking> &blockings, bool isFinished) {
   int64_t lhs = spec.m * spec.k * spec.batches(), rhs = spec.k * spec.n * spec.rightBatches(), result = spec.m * spec.n * spec.batches();
   const DType stored = isFinished && spec.dtype != DType::F64 ? DType::F32 : spec.dtype;
-  if (static_cast<int64_t>(sizeOf(spec.dtype)) * (lhs + rhs) + static_cast<int64_t>(sizeOf(stored)) * result > kMostBytes) return {};
+  if (static_cast<int64_t>(sizeOf(spec.dtype)) * (lhs + rhs) + static_cast<int64_t>(sizeOf(stored)) * result > kMostTrialBytes) return {};
   auto data = std::make_shared<Operands>(Operands{tuneScratch(spec.dtype, lhs), tuneScratch(spec.dtype, rhs), tuneScratch(stored, result)});
   if (!data->lhs || !data->rhs || !data->result) return {};
   std::vector<TuneCandidate> candidates;

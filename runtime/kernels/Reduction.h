@@ -4,14 +4,13 @@
 // result does not depend on the number of threads.
 #pragma once
 #include "runtime/kernels/ReductionPlan.h"
+#include "runtime/kernels/Rounding.h"
 
 namespace tinyfin {
 
 inline constexpr int64_t kPieceElements = 32768;
 inline constexpr int64_t kColumnBlock = 256;
 inline constexpr int64_t kColumnRows = 64; // rows added up before they go into the f64 total
-
-constexpr int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Innermost axis reduced: a piece is some whole rows, or a part of one long row.
 template <class Policy, class T> struct RowReducer {

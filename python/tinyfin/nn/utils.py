@@ -4,6 +4,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
+from ..halves import widening
 from ..modes import no_grad
 
 
@@ -12,16 +13,12 @@ def _grads(parameters):
     return [p.grad for p in parameters if p.grad is not None]
 
 
-def _wide(grad):
-    """Squares of halves do not fit halves: float16 overflows at 256, sums in bfloat16 stall at 256 equal terms."""
-    return grad.to(_core.float32) if grad.dtype in (_core.float16, _core.bfloat16) else grad
-
-
 def _total_norm(grads, norm_type):
     if norm_type <= 0:
         raise ValueError(f"norm_type: found {norm_type}, wanted a number above 0")
     total = None
-    for grad in map(_wide, grads):
+    for grad in grads:
+        grad = widening(grad.dtype)(grad)  # squares of halves do not fit halves: float16 overflows at 256
         if norm_type == math.inf:
             part = grad.abs().amax()
         else:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019), with PyTorch's formulas."""
 from .. import _core
-from .optimizer import Optimizer, at_least_zero, calculation_dtype, is_beta_pair, widening
+from ..halves import calculation_dtype, widening
+from .optimizer import Optimizer, at_least_zero, is_beta_pair
 
 
 class Adam(Optimizer):

@@ -150,20 +150,6 @@ class Optimizer:
         return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
 
 
-def calculation_dtype(dtype):
-    """What the update of parameters of `dtype` is calculated in: float32 for halves, which only round what they store."""
-    return _core.float32 if dtype in (_core.bfloat16, _core.float16) else dtype
-
-
-def widening(dtype):
-    """The cast of a tensor of `dtype` for calculation."""
-    return _same if calculation_dtype(dtype) == dtype else Tensor.float
-
-
-def _same(x):
-    return x
-
-
 def at_least_zero(value):
     return value >= 0
 

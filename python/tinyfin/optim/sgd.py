@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stochastic gradient descent with momentum (PyTorch's formulation: the learning rate multiplies the velocity)."""
 from .. import _core
-from .optimizer import Optimizer, at_least_zero, calculation_dtype, widening
+from ..halves import calculation_dtype, widening
+from .optimizer import Optimizer, at_least_zero
 
 
 class SGD(Optimizer):

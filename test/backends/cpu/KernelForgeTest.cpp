@@ -14,39 +14,17 @@ KernelSpec mapOf(int64_t extent) {
   return b.finish({b.op(OpId::Tanh, {b.op(OpId::Square, {x})})});
 }
 
-Words attributes(std::vector<int64_t> axes, bool keepdims) {
-  Words words;
-  AttrWriter(words).list(axes).flag(keepdims);
-  return words;
-}
-
 /// Two products that are finished, one that is small, a softmax, a long sum in pieces, and twice the same map.
 Words graph(int64_t rows, std::vector<uint32_t> &outputs) {
-  Words words;
-  std::vector<TensorSpec> types;
-  auto input = [&](std::vector<int64_t> dims) {
-    types.push_back({DType::F32, Dims(dims.begin(), dims.end())});
-    fin::appendInput(words, types.back(), fin::InputRole::Tensor);
-    return static_cast<uint32_t>(types.size() - 1);
-  };
-  auto op = [&](OpId id, std::vector<uint32_t> operands, const Words &attrs = {}) {
-    fin::appendOp(words, id, operands, attrs);
-    std::vector<TensorSpec> of;
-    for (uint32_t operand : operands) of.push_back(types[operand]);
-    SmallVector<TensorSpec> results;
-    std::string error;
-    EXPECT_TRUE(succeeded(fin::inferResults(id, of, attrs, results, error))) << error;
-    types.insert(types.end(), results.begin(), results.end());
-    return static_cast<uint32_t>(types.size() - 1);
-  };
-  uint32_t x = input({rows, 512}), w = input({512, 512}), small = input({8, 16}), other = input({16, 24});
-  uint32_t one = op(OpId::Relu, {op(OpId::Matmul, {x, w}, {0, 0})}), two = op(OpId::Tanh, {op(OpId::Matmul, {one, w}, {0, 0})});
-  uint32_t few = op(OpId::Relu, {op(OpId::Matmul, {small, other}, {0, 0})});
-  uint32_t top = op(OpId::ReduceMax, {two}, attributes({1}, true)), e = op(OpId::Exp, {op(OpId::Sub, {two, top})});
-  uint32_t soft = op(OpId::Div, {e, op(OpId::Sum, {e}, attributes({1}, true))});
-  uint32_t total = op(OpId::Sum, {op(OpId::Square, {x})}, attributes({0, 1}, false));
+  Recording r;
+  uint32_t x = r.input({rows, 512}), w = r.input({512, 512}), small = r.input({8, 16}), other = r.input({16, 24});
+  uint32_t one = r.op(OpId::Relu, {r.op(OpId::Matmul, {x, w}, {0, 0})}), two = r.op(OpId::Tanh, {r.op(OpId::Matmul, {one, w}, {0, 0})});
+  uint32_t few = r.op(OpId::Relu, {r.op(OpId::Matmul, {small, other}, {0, 0})});
+  uint32_t top = r.reduce(OpId::ReduceMax, two, {1}, true), e = r.op(OpId::Exp, {r.op(OpId::Sub, {two, top})});
+  uint32_t soft = r.op(OpId::Div, {e, r.reduce(OpId::Sum, e, {1}, true)});
+  uint32_t total = r.reduce(OpId::Sum, r.op(OpId::Square, {x}), {0, 1}, false);
   outputs = {few, soft, total};
-  return words;
+  return r.words;
 }
 
 std::shared_ptr<Executable> compiled(int64_t rows) {

@@ -2,6 +2,7 @@
 // Builds KernelSpecs by hand, runs them by generated code and by the eager kernels, and compares.
 #pragma once
 #include "backends/cpu/KernelSpec.h"
+#include "ir/Trace.h"
 #include <gtest/gtest.h>
 #include <random>
 
@@ -39,6 +40,34 @@ public:
 };
 
 Words listWords(std::vector<int64_t> items);
+
+/// A trace under construction; each call returns its slot.
+struct Recording {
+  Words words;
+  std::vector<TensorSpec> types;
+  std::vector<uint32_t> inputs;
+  uint32_t input(std::vector<int64_t> dims, DType dtype = DType::F32) {
+    types.push_back({dtype, Dims(dims.begin(), dims.end())});
+    fin::appendInput(words, types.back(), fin::InputRole::Tensor);
+    inputs.push_back(types.size() - 1);
+    return types.size() - 1;
+  }
+  uint32_t op(OpId id, std::vector<uint32_t> operands, const Words &attrs = {}) {
+    fin::appendOp(words, id, operands, attrs);
+    std::vector<TensorSpec> operandTypes;
+    for (uint32_t operand : operands) operandTypes.push_back(types[operand]);
+    SmallVector<TensorSpec> results;
+    std::string error;
+    EXPECT_TRUE(succeeded(fin::inferResults(id, operandTypes, attrs, results, error))) << error;
+    types.insert(types.end(), results.begin(), results.end());
+    return types.size() - results.size();
+  }
+  uint32_t reduce(OpId id, uint32_t x, std::vector<int64_t> axes, bool keepdims) {
+    Words attrs;
+    AttrWriter(attrs).list(axes).flag(keepdims);
+    return op(id, {x}, attrs);
+  }
+};
 
 enum class Fill { Signed, Positive, Special, Unit };
 std::vector<Tensor> makeInputs(const KernelSpec &spec, uint64_t seed, Fill fill);
