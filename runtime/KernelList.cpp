@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The run loop. It is the whole cost of a compiled graph beyond its kernels: no locks, no heap, one table of bases.
 #include "runtime/KernelList.h"
+#include "runtime/FloatMode.h"
 #include "runtime/Interrupt.h"
 #include "runtime/Profiler.h"
 #include <cstring>
@@ -54,6 +55,7 @@ Status KernelList::run(std::span<void *const> in, std::span<void *const> out) {
   auto *scratch = reinterpret_cast<std::byte *>(bases) + alignUp((numBases + maxStepArgs) * sizeof(void *));
   Frame frame{bases, bases + numBases, reinterpret_cast<TensorArg *>(scratch), ThreadPool::process()};
 
+  FlushedDenormals mode(flushesDenormals);
   // Workers that idled since the last run would go to sleep while the first steps, mostly small ones, run here.
   if (isLong) frame.pool.rouse();
   bool isProfiled = Profiler::isOn();

@@ -114,6 +114,7 @@ private:
   std::vector<std::shared_ptr<void>> owned; // closures and code
   size_t arenaBytes = 0;
   uint32_t maxStepArgs = 0;
+  bool flushesDenormals = false;
   bool isLong = false; // enough is read and written that all threads will be needed soon
 };
 
@@ -134,6 +135,8 @@ public:
   void setArenaBytes(size_t bytes);
   /// Lives as long as the executable: JIT code, packed weights.
   void keepAlive(std::shared_ptr<void> owner);
+  /// Results too small for a normal number become zeros (see FloatMode.h).
+  void flushDenormals();
 
   void add(EagerStep step);
   void add(GeneratedStep step);

@@ -42,6 +42,7 @@ uint32_t KernelListBuilder::addConstant(BufferRef constant) {
 void KernelListBuilder::donate(uint32_t input, uint32_t output) { list->donations.push_back({input, output}); }
 void KernelListBuilder::setArenaBytes(size_t bytes) { list->arenaBytes = (bytes + 63) & ~size_t{63}; }
 void KernelListBuilder::keepAlive(std::shared_ptr<void> owner) { list->owned.push_back(std::move(owner)); }
+void KernelListBuilder::flushDenormals() { list->flushesDenormals = true; }
 
 KernelList::Step &KernelListBuilder::append(KernelList::StepKind kind, const StepInfo &info,
                                             std::span<const ArgRef> args, const Words &words) {

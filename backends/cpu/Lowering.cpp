@@ -293,6 +293,7 @@ StatusOr<std::shared_ptr<Executable>> Lowering::run() {
     eager.finish();
   }
   list.stats().tuned = std::move(notes.lines);
+  if (!config::isDisabled("flush-denormals")) list.flushDenormals();
   return list.build();
 }
 

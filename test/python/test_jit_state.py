@@ -562,3 +562,33 @@ def test_backward_outside_matches_eager():
     for eager, jitted in zip(gradients(lambda model: model), gradients(fin.jit)):
         for a, b in zip(eager, jitted):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def decayed(disabled):
+    """A tensor of 1e-36 after 20 jitted halvings, and the logarithm of one denormal number."""
+    fin.cache_clear()
+    fin._core.set_config("TINYFIN_DISABLE", disabled)
+    try:
+        state = fin.full((64,), 1e-36)
+
+        @fin.jit
+        def halve(small):
+            state.mul_(0.5)
+            return small.log()
+
+        for _ in range(20):
+            logarithm = halve(fin.full((64,), 1e-40))
+        return state.numpy(), logarithm.numpy()
+    finally:
+        fin._core.set_config("TINYFIN_DISABLE", "")
+
+
+def test_state_that_decays_ends_in_zeros():
+    # Denormal numbers, as averages of gradients that are 0 become, would make each later step many times slower.
+    state, logarithm = decayed("")
+    assert (state == 0).all()
+    kept, same = decayed("flush-denormals")
+    np.testing.assert_allclose(kept, np.float32(1e-36 * 2.0**-20), rtol=1e-2)
+    # Denormal operands are what they are, in both.
+    np.testing.assert_allclose(logarithm, np.log(np.float32(1e-40)), rtol=1e-6)
+    np.testing.assert_array_equal(logarithm, same)

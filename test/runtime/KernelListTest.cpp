@@ -107,6 +107,37 @@ TEST(KernelList, SteadyStateAsksTheSystemForNothing) {
   EXPECT_EQ(Device::cpu().memoryStats().systemAllocations, before);
 }
 
+void scaleDown(void *const *args, const int64_t *, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) static_cast<float *>(args[1])[i] = static_cast<float *>(args[0])[i] * 1e-10f;
+}
+
+/// What a list makes of 1e-30, scaled down to a denormal by pieces of `grain`.
+std::vector<float> scaledDown(bool flushes, int64_t grain) {
+  TensorType type{DType::F32, {64}};
+  KernelListBuilder list("test");
+  ArgRef in = ArgRef::input(list.addInput(type)), out = ArgRef::output(list.addOutput(type));
+  list.add(GeneratedStep{{"scale down"}, scaleDown, {in, out}, {}, 64, grain});
+  if (flushes) list.flushDenormals();
+  std::vector<float> x(64, 1e-30f), y(64, 1);
+  void *inputs[] = {x.data()}, *outputs[] = {y.data()};
+  EXPECT_TRUE(list.build().value()->run(inputs, outputs).isOk());
+  return y;
+}
+
+TEST(KernelList, FlushesDenormalsWhereAsked) {
+#if !defined(__SSE__)
+  GTEST_SKIP() << "no mode that flushes denormals is known here";
+#endif
+  volatile float small = 1e-30f;
+  const float kept = small * 1e-10f;
+  ASSERT_GT(kept, 0);
+  for (int64_t grain : {64, 1}) { // on the caller's thread, and on all
+    EXPECT_EQ(scaledDown(true, grain), std::vector<float>(64, 0)) << grain;
+    EXPECT_EQ(scaledDown(false, grain), std::vector<float>(64, kept)) << grain;
+    EXPECT_EQ(small * 1e-10f, kept) << "the caller's mode";
+  }
+}
+
 TEST(KernelList, StopsAtTheFirstFailureAndNamesItsOp) {
   TensorType type{DType::F32, {4}};
   KernelListBuilder list("test");

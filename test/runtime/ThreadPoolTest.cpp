@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/ThreadPool.h"
 #include "runtime/Config.h"
+#include "runtime/FloatMode.h"
 #include <atomic>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -114,6 +115,25 @@ TEST(ThreadPool, IdleThreadsTakeFromTheSlowOne) {
     early.insert(std::this_thread::get_id());
   });
   EXPECT_GT(early.size(), 1u);
+}
+
+TEST(ThreadPool, PiecesRunInTheCallersFloatMode) {
+  ThreadPool pool(4);
+  uint32_t ordinary = floatMode();
+  for (bool flushes : {true, false, true}) {
+    FlushedDenormals mode(flushes);
+    uint32_t wanted = floatMode();
+    std::mutex mutex;
+    std::set<std::thread::id> threads;
+    pool.parallelFor(64, 1, [&](int64_t, int64_t) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200)); // others come in
+      std::lock_guard lock(mutex);
+      threads.insert(std::this_thread::get_id());
+      EXPECT_EQ(floatMode(), wanted);
+    });
+    EXPECT_GT(threads.size(), 1u);
+  }
+  EXPECT_EQ(floatMode(), ordinary);
 }
 
 TEST(ThreadPool, NestedRegionsRunSerially) {
