@@ -9,7 +9,6 @@
 #include "mlir/IR/IRMapping.h"
 #include "passes/Grouping.h"
 #include "passes/Passes.h"
-#include "passes/Region.h"
 #include <queue>
 
 using namespace mlir;
@@ -26,7 +25,7 @@ class BodyBuilder {
 public:
   BodyBuilder(const Region &region, ArrayRef<Operation *> ops, Block &body)
       : members(ops.begin(), ops.end()), builder(OpBuilder::atBlockEnd(&body)) {
-    for (Value input : region.inputs) mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
+    for (OpOperand *read : region.reads) mapping.map(read->get(), body.addArgument(read->get().getType(), read->get().getLoc()));
   }
   void add(Operation *op) {
     for (Value operand : op->getOperands()) provide(operand);
@@ -55,7 +54,7 @@ FusionOp wrap(ArrayRef<Operation *> ops, const Region &region) {
   OpBuilder builder(at);
   Location location = last->getLoc();
   OperationState state(location, FusionOp::getOperationName());
-  state.addOperands(region.inputs.getArrayRef());
+  for (OpOperand *read : region.reads) state.operands.push_back(read->get());
   for (Value result : region.results) state.addTypes(result.getType());
   state.addAttribute("kind", builder.getStringAttr(region.kind));
   bool isStatic = llvm::all_of(region.domain, [](int64_t extent) { return extent >= 0; });
@@ -86,25 +85,24 @@ public:
   Fuser(Block &block, Ambition ambition, const ClaimInterface *claim) : block(block), ambition(ambition), claim(claim) {}
 
   void run() {
-    for (SmallVector<Operation *> &group : groupOps(block, ambition)) fuse(group, ambition);
+    for (const OpGroup &group : groupOps(block, ambition)) fuse(group.ops, group.region, ambition);
     eraseUnreadCopies();
     for (Operation &op : llvm::make_early_inc_range(block))
-      if (isCopiedIntoRegions(&op) && !isa<ConstantOp>(op)) fuse({&op}, ambition);
+      if (isCopiedIntoRegions(&op) && !isa<ConstantOp>(op))
+        if (std::optional<Region> region = analyzeRegion(&op)) fuse(&op, *region, ambition);
     eraseUnreadCopies();
     restoreOrder();
   }
 
 private:
-  void fuse(ArrayRef<Operation *> ops, Ambition ambition) {
-    std::optional<Region> region = analyzeRegion(ops);
-    if (!region) return;
-    FusionOp fusion = wrap(ops, *region);
+  void fuse(ArrayRef<Operation *> ops, const Region &region, Ambition ambition) {
+    FusionOp fusion = wrap(ops, region);
     std::optional<std::string> refusal = claim ? claim->refuse(fusion) : std::nullopt;
-    if (!refusal) return replaceByFusion(ops, *region, fusion);
+    if (!refusal) return replaceByFusion(ops, region, fusion);
     fusion->erase();
     if (ops.size() == 1) return ops[0]->setAttr(kRefusalAttr, StringAttr::get(ops[0]->getContext(), *refusal));
     Ambition next = static_cast<Ambition>(static_cast<int>(ambition) + 1);
-    for (SmallVector<Operation *> &part : regroupOps(ops, next)) fuse(part, next);
+    for (const OpGroup &part : regroupOps(ops, next)) fuse(part.ops, part.region, next);
   }
 
   // Views and copied ops whose readers now have their own.

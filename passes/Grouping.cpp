@@ -12,7 +12,6 @@
 #include "llvm/ADT/MapVector.h"
 #include "mlir/IR/Operation.h"
 #include "passes/GroupOrder.h"
-#include "passes/Region.h"
 
 using namespace mlir;
 
@@ -22,23 +21,21 @@ namespace {
 constexpr size_t kWindow = 8192;
 constexpr size_t kMostSiblings = 8; // groups that share an input and are tried pairwise
 
-using Ops = SmallVector<Operation *>;
-
-const ClaimInterface *claimOf(ArrayRef<Operation *> nodes) {
-  if (nodes.empty()) return nullptr;
-  return nodes[0]->getContext()->getLoadedDialect<FinDialect>()->getRegisteredInterface<ClaimInterface>();
+const ClaimInterface *claimOf(ArrayRef<Operation *> ops) {
+  if (ops.empty()) return nullptr;
+  return ops[0]->getContext()->getLoadedDialect<FinDialect>()->getRegisteredInterface<ClaimInterface>();
 }
 
 class Window {
 public:
-  Window(ArrayRef<Operation *> nodes, Ambition ambition)
-      : nodes(nodes), ambition(ambition), numbers(numbersOf(nodes)), order(findAllNeeds()), groups(nodes.size()) {
-    auto finishes = [claim = claimOf(nodes)](Operation *product) { return !claim || claim->finishes(product); };
+  Window(ArrayRef<Operation *> ops, Ambition ambition)
+      : nodes(numbered(graph, ops)), ambition(ambition), order(findAllNeeds()), groups(nodes.size()) {
+    auto finishes = [claim = claimOf(ops)](Operation *product) { return !claim || claim->finishes(product); };
     for (unsigned i = 0; i < nodes.size(); ++i) {
       needs.push_back(llvm::to_vector<4>(order.needsOf(i)));
-      groups[i].isContraction = ambition == Ambition::Contractions && isContractible(nodes[i]) && finishes(nodes[i]);
-      groups[i].isFusable = groups[i].isContraction || isFusable(nodes[i]);
-      groups[i].isLate = nodes[i]->hasAttr(kLateAttr);
+      groups[i].isContraction = ambition == Ambition::Contractions && nodes[i]->isContractible && finishes(ops[i]);
+      groups[i].isFusable = groups[i].isContraction || isFusable(ops[i]);
+      groups[i].isLate = ops[i]->hasAttr(kLateAttr);
       if (groups[i].isLate) firstLate = std::min(firstLate, i);
     }
   }
@@ -47,7 +44,7 @@ public:
   void growContractions() {
     findStored();
     for (unsigned i = 0; i < nodes.size(); ++i) {
-      if (!nodes[i]->hasTrait<Elementwise>() || !groups[i].isFusable) continue;
+      if (!nodes[i]->isElementwise || !groups[i].isFusable) continue;
       GroupOrder::Numbers producers = needs[i];
       llvm::sort(producers, std::greater<>());
       for (unsigned producer : producers) {
@@ -73,16 +70,17 @@ public:
   void mergeReadTogether() {
     for (unsigned i = 0; i < nodes.size(); ++i) {
       if (rootOf(i) != i || !groups[i].isFusable || groups[i].isContraction) continue;
-      SmallVector<unsigned> members(order.membersOf(i));
-      if (!llvm::all_of(members, [&](unsigned member) { return nodes[member]->hasTrait<Elementwise>(); })) continue;
-      llvm::SetVector<unsigned> readers;
+      ArrayRef<unsigned> members = order.membersOf(i);
+      if (!llvm::all_of(members, [&](unsigned member) { return nodes[member]->isElementwise; })) continue;
+      llvm::SmallSetVector<unsigned, 8> readers; // contractions
       for (unsigned member : members)
-        for (Operation *user : nodes[member]->getUsers()) {
-          auto number = numbers.find(user);
-          if (number != numbers.end() && nodes[number->second]->hasTrait<Elementwise>()) readers.insert(rootOf(number->second));
-        }
+        for (RegionNode *user : graph.usersOf(nodes[member]))
+          if (isWithin(user) && user->isElementwise && groups[rootOf(user->number)].isContraction) readers.insert(rootOf(user->number));
+      if (readers.empty()) continue;
+      std::optional<Region> map = analyze(i);
+      if (!map || map->kind != "map") continue;
       for (unsigned reader : readers)
-        if (groups[reader].isContraction && readsNothingMore(i, reader) && tryMerge(i, reader)) break;
+        if (readsNothingMore(*map, reader) && tryMerge(i, reader)) break;
     }
   }
 
@@ -91,9 +89,9 @@ public:
     llvm::MapVector<Value, SmallVector<unsigned>> readers;
     for (unsigned i = 0; i < nodes.size(); ++i) {
       if (!groups[i].isFusable || groups[rootOf(i)].isContraction) continue;
-      for (Value operand : nodes[i]->getOperands()) {
-        bool isFull = operand.getType() != nodes[i]->getResult(0).getType() ? isReducedBy(nodes[i]) : true;
-        if (isFull) readers[operand].push_back(i);
+      for (const RegionOperand &operand : nodes[i]->operands) {
+        bool isFull = operand.value().getType() == nodes[i]->result().getType() || isReducedBy(nodes[i]);
+        if (isFull) readers[operand.value()].push_back(i);
       }
     }
     for (auto &[value, users] : readers) {
@@ -103,11 +101,10 @@ public:
     }
   }
 
-  void collect(SmallVectorImpl<Ops> &result) {
+  void collect(std::vector<OpGroup> &result) {
     for (unsigned i = 0; i < nodes.size(); ++i) {
       if (rootOf(i) != i || !groups[i].isFusable) continue;
-      Ops ops = opsOf(order.membersOf(i));
-      if (analyzeRegion(ops)) result.push_back(std::move(ops));
+      if (std::optional<Region> region = analyze(i)) result.push_back({opsOf(order.membersOf(i)), std::move(*region)});
     }
   }
 
@@ -117,30 +114,28 @@ private:
     bool isLate; // some member is
   };
 
-  static llvm::DenseMap<Operation *, unsigned> numbersOf(ArrayRef<Operation *> nodes) {
-    llvm::DenseMap<Operation *, unsigned> numbers(nodes.size());
-    for (auto [i, node] : llvm::enumerate(nodes)) numbers[node] = i;
-    return numbers;
+  static std::vector<RegionNode *> numbered(RegionGraph &graph, ArrayRef<Operation *> ops) {
+    std::vector<RegionNode *> nodes;
+    for (auto [i, op] : llvm::enumerate(ops)) nodes.push_back(graph.nodeOf(op)), nodes[i]->number = i;
+    return nodes;
   }
-  std::vector<GroupOrder::Numbers> findAllNeeds() const {
+  static bool isWithin(const RegionNode *node) { return node->number != RegionNode::kNoNumber; }
+  std::vector<GroupOrder::Numbers> findAllNeeds() {
     std::vector<GroupOrder::Numbers> found(nodes.size());
     for (auto [node, needed] : llvm::zip_equal(nodes, found)) findNeeds(node, needed);
     return found;
   }
 
-  static bool isReducedBy(Operation *op) { return isa<SumOp, MeanOp, ReduceMaxOp, ReduceMinOp, CastOp>(op); }
-
-  static ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+  static bool isReducedBy(const RegionNode *node) { return node->isReduction || isa<CastOp>(node->op); }
 
   // What has to lie in memory some time: an op outside of regions reads it, or a product's region can go on with it.
   void findStored() {
     for (unsigned i = nodes.size(); i-- > 0;) {
-      Value result = nodes[i]->getNumResults() ? nodes[i]->getResult(0) : Value();
-      groups[i].isStored = !result || llvm::any_of(result.getUsers(), [&](Operation *user) {
-        auto number = numbers.find(user);
-        if (number == numbers.end() || !groups[number->second].isFusable || groups[number->second].isContraction) return true;
-        bool goesOn = user->hasTrait<Elementwise>() && shapeOf(user->getResult(0)) == shapeOf(result); // casts go on too
-        return goesOn && groups[number->second].isStored;
+      bool hasResult = nodes[i]->op->getNumResults();
+      groups[i].isStored = !hasResult || llvm::any_of(graph.usersOf(nodes[i]), [&](RegionNode *user) {
+        if (!isWithin(user) || !groups[user->number].isFusable || groups[user->number].isContraction) return true;
+        bool goesOn = user->isElementwise && user->shape == nodes[i]->shape; // casts go on too
+        return goesOn && groups[user->number].isStored;
       });
     }
   }
@@ -149,19 +144,18 @@ private:
   bool paysInContraction(unsigned i, unsigned group) {
     if (groups[i].isStored) return true;
     return llvm::all_of(needs[i], [&](unsigned need) {
-      return rootOf(need) != group || llvm::all_of(nodes[need]->getUsers(), [&](Operation *user) { return user == nodes[i]; });
+      return rootOf(need) != group || llvm::all_of(graph.usersOf(nodes[need]), [&](RegionNode *user) { return user == nodes[i]; });
     });
   }
 
   /// The contraction that all readers of an elementwise or random op are in.
   std::optional<unsigned> onlyReader(unsigned i) {
-    bool mayJoin = nodes[i]->hasTrait<Elementwise>() || isa<RandomBitsOp, UniformOp, NormalOp>(nodes[i]);
-    if (!mayJoin || !groups[i].isFusable || groups[rootOf(i)].isContraction || nodes[i]->use_empty()) return std::nullopt;
+    bool mayJoin = nodes[i]->isElementwise || nodes[i]->isRandom;
+    if (!mayJoin || !groups[i].isFusable || groups[rootOf(i)].isContraction) return std::nullopt;
     std::optional<unsigned> reader;
-    for (Operation *user : nodes[i]->getUsers()) {
-      auto number = numbers.find(user);
-      if (number == numbers.end()) return std::nullopt;
-      unsigned group = rootOf(number->second);
+    for (RegionNode *user : graph.usersOf(nodes[i])) {
+      if (!isWithin(user)) return std::nullopt;
+      unsigned group = rootOf(user->number);
       if (!groups[group].isContraction || group != reader.value_or(group)) return std::nullopt;
       reader = group;
     }
@@ -169,11 +163,11 @@ private:
   }
 
   /// Whether a contraction reads all that is large of what a map reads.
-  bool readsNothingMore(unsigned group, unsigned contraction) const {
-    std::optional<Region> map = analyzeRegion(opsOf(order.membersOf(group))), product = analyzeRegion(opsOf(order.membersOf(contraction)));
-    if (!map || !product || map->kind != "map") return false;
+  bool readsNothingMore(const Region &map, unsigned contraction) {
+    std::optional<Region> product = analyze(contraction);
+    if (!product) return false;
     int64_t size = ShapedType::getNumElements(product->domain);
-    return llvm::all_of(map->inputs, [&](Value input) {
+    return llvm::all_of(map.inputs, [&](Value input) {
       return cast<RankedTensorType>(input.getType()).getNumElements() < size || product->inputs.contains(input);
     });
   }
@@ -181,23 +175,26 @@ private:
   unsigned rootOf(unsigned i) { return order.rootOf(i); }
 
   // Producers in the window, through ops that regions copy and views.
-  void findNeeds(Operation *op, GroupOrder::Numbers &found) const {
-    for (Value operand : op->getOperands()) {
-      Operation *producer = operand.getDefiningOp();
+  void findNeeds(RegionNode *node, GroupOrder::Numbers &found) {
+    for (const RegionOperand &operand : node->operands) {
+      RegionNode *producer = graph.producerOf(operand);
       if (!producer) continue;
-      if (isCopiedIntoRegions(producer) || isa<ReshapeOp>(producer)) {
-        findNeeds(producer, found);
-        continue;
-      }
-      auto number = numbers.find(producer);
-      if (number != numbers.end() && !llvm::is_contained(found, number->second)) found.push_back(number->second);
+      if (producer->isView) findNeeds(producer, found);
+      else if (isWithin(producer) && !llvm::is_contained(found, producer->number)) found.push_back(producer->number);
     }
   }
 
-  Ops opsOf(ArrayRef<unsigned> members) const {
-    Ops ops;
-    for (unsigned member : members) ops.push_back(nodes[member]);
+  SmallVector<Operation *> opsOf(ArrayRef<unsigned> members) const {
+    SmallVector<Operation *> ops;
+    for (unsigned member : members) ops.push_back(nodes[member]->op);
     return ops;
+  }
+
+  std::optional<Region> analyze(unsigned group) { return analyze(order.membersOf(group)); }
+  std::optional<Region> analyze(ArrayRef<unsigned> members) {
+    analyzed.clear();
+    for (unsigned member : members) analyzed.push_back(nodes[member]);
+    return analyzeRegion(graph, analyzed);
   }
 
   bool isWithinAmbition(llvm::StringRef kind) const {
@@ -219,9 +216,9 @@ private:
   bool tryMerge(unsigned a, unsigned b) {
     if (a == b || !groups[a].isFusable || !groups[b].isFusable || areApart(a, b) || order.hasDetour(a, b)) return false;
     ArrayRef<unsigned> ofA = order.membersOf(a), ofB = order.membersOf(b);
-    SmallVector<unsigned> members;
+    SmallVector<unsigned, 64> members;
     std::merge(ofA.begin(), ofA.end(), ofB.begin(), ofB.end(), std::back_inserter(members));
-    std::optional<Region> region = analyzeRegion(opsOf(members));
+    std::optional<Region> region = analyze(members);
     if (!region || !isWithinAmbition(region->kind)) return false;
     Group &root = groups[order.merge(a, b)], &child = groups[std::max(a, b)];
     root.isContraction |= child.isContraction;
@@ -229,19 +226,20 @@ private:
     return true;
   }
 
-  ArrayRef<Operation *> nodes;
+  RegionGraph graph;
+  std::vector<RegionNode *> nodes;
   Ambition ambition;
-  llvm::DenseMap<Operation *, unsigned> numbers;
   GroupOrder order;
   std::vector<GroupOrder::Numbers> needs; // of single nodes
   std::vector<Group> groups;
   unsigned firstLate = UINT_MAX;
+  SmallVector<RegionNode *, 64> analyzed; // by the call that is at work
 };
 
 } // namespace
 
-SmallVector<Ops> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
-  SmallVector<Ops> groups;
+std::vector<OpGroup> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
+  std::vector<OpGroup> groups;
   for (size_t at = 0; at < ops.size(); at += kWindow) {
     Window window(ops.slice(at, std::min(kWindow, ops.size() - at)), ambition);
     window.growContractions();
@@ -253,8 +251,8 @@ SmallVector<Ops> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
   return groups;
 }
 
-SmallVector<Ops> groupOps(Block &block, Ambition ambition) {
-  Ops nodes;
+std::vector<OpGroup> groupOps(Block &block, Ambition ambition) {
+  SmallVector<Operation *> nodes;
   for (Operation &op : block)
     if (!isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) nodes.push_back(&op);
   return regroupOps(nodes, ambition);

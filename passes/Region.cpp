@@ -6,7 +6,6 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "passes/Storage.h"
-#include <list>
 
 using namespace mlir;
 
@@ -16,45 +15,23 @@ namespace {
 constexpr size_t kMostOps = 64, kMostInputs = 16, kMostResults = 16;
 constexpr unsigned kMostLevels = 4;
 constexpr int64_t kFewestRows = 16, kSmallDomain = 32768;
-
-/// Extents; a symbolic one is its Dim's word, which is negative and equal for equal dims alone.
-using Shape = llvm::ArrayRef<int64_t>;
 constexpr int64_t kManyRows = 1024; // what a symbol is taken for where sizes decide
 
-/// Shapes of values. Those of static types are the types' own; others are put together, and live as long as this.
-class Shapes {
-public:
-  Shape of(Value value) {
-    auto type = cast<RankedTensorType>(value.getType());
-    if (!type.getEncoding()) return type.getShape();
-    SmallVector<int64_t> &shape = made.emplace_back();
-    TensorSpec spec = *specOf(type); // not in the loop's head: it would be gone before the body
-    for (Dim dim : spec.dims) shape.push_back(dim.word());
-    return shape;
-  }
-
-private:
-  std::list<SmallVector<int64_t>> made;
-};
-
-int64_t count(Shape shape) {
+int64_t count(Extents shape) {
   int64_t product = 1;
   for (int64_t dim : shape) product *= dim < 0 ? Dim::fromWord(dim).factor() * kManyRows : dim;
   return product;
 }
 
 /// Whether the shapes are equal but for leading ones that `shape` lacks, and ones where `mayRepeat`.
-bool fits(Shape shape, Shape whole, bool mayRepeat) {
+bool fits(Extents shape, Extents whole, bool mayRepeat) {
   if (shape.size() > whole.size()) return false;
   size_t missing = whole.size() - shape.size();
   if (!mayRepeat && !llvm::all_of(whole.take_front(missing), [](int64_t extent) { return extent == 1; })) return false;
   return std::equal(shape.begin(), shape.end(), whole.begin() + missing,
                     [&](int64_t dim, int64_t extent) { return dim == extent || (mayRepeat && dim == 1); });
 }
-bool broadcastsTo(Shape shape, Shape domain) { return fits(shape, domain, /*mayRepeat=*/true); }
-
-bool isReduction(Operation *op) { return isa<SumOp, MeanOp, ReduceMaxOp, ReduceMinOp>(op); }
-llvm::ArrayRef<int64_t> axesOf(Operation *op) { return op->getAttrOfType<DenseI64ArrayAttr>("axes").asArrayRef(); }
+bool broadcastsTo(Extents shape, Extents domain) { return fits(shape, domain, /*mayRepeat=*/true); }
 
 /// A slice that cannot fail: its starts are known and in range.
 bool isKnownSlice(SliceOp slice) {
@@ -62,44 +39,35 @@ bool isKnownSlice(SliceOp slice) {
   if (!matchPattern(slice.getStarts(), m_Constant(&starts))) return false;
   auto values = dyn_cast<DenseIntElementsAttr>(starts);
   if (!values) return false;
-  Shapes shapes;
-  Shape from = shapes.of(slice.getX()), to = shapes.of(slice.getResult());
-  for (auto [start, size, step, extent] : llvm::zip(values.getValues<int64_t>(), to, slice.getSteps(), from)) {
+  auto from = cast<RankedTensorType>(slice.getX().getType()), to = cast<RankedTensorType>(slice.getType());
+  for (auto [start, size, step, extent] : llvm::zip(values.getValues<int64_t>(), to.getShape(), slice.getSteps(), from.getShape())) {
+    if (ShapedType::isDynamic(size) || ShapedType::isDynamic(extent)) return false;
     int64_t last = start + (size - 1) * step;
     if (size && (std::min(start, last) < 0 || std::max(start, last) >= extent)) return false;
   }
   return true;
 }
 
-bool isTransform(Operation *op) { return isa<TransposeOp, PadOp, ConcatOp, SliceOp>(op); }
-
-enum class Class : uint8_t { Full, Kept, Uniform, Source };
-struct ValueClass {
-  Class cls;
-  unsigned level; // how many reductions it depends on, one after the other
-};
-
 class Analyzer {
 public:
-  explicit Analyzer(llvm::ArrayRef<Operation *> ops) : ops(ops), members(ops.begin(), ops.end()) {}
+  Analyzer(RegionGraph &graph, llvm::ArrayRef<RegionNode *> ops) : graph(graph), ops(ops), analysis(graph.nextAnalysis()) {}
 
   std::optional<Region> run() {
     if (ops.size() > kMostOps || !findContraction() || !findDomain()) return std::nullopt;
-    for (Operation *op : ops)
-      if (!classify(op)) return std::nullopt;
-    if (!findResults() || region.inputs.size() > kMostInputs || region.results.size() > kMostResults)
-      return std::nullopt;
-    if (!chooseKind()) return std::nullopt;
+    for (RegionNode *op : ops) op->memberOf = analysis;
+    for (RegionNode *op : ops)
+      if (!classify(op) || region.inputs.size() > kMostInputs) return std::nullopt;
+    if (!findResults() || !chooseKind()) return std::nullopt;
     return std::move(region);
   }
 
 private:
-  Shape shapeOf(Value value) { return shapes.of(value); }
+  using Class = RegionNode::Class;
 
   // One product and at least one op that finishes it.
   bool findContraction() {
-    for (Operation *op : ops) {
-      if (!isContractible(op)) continue;
+    for (RegionNode *op : ops) {
+      if (!op->isContractible) continue;
       if (contraction) return false;
       contraction = op;
     }
@@ -107,19 +75,17 @@ private:
   }
 
   bool findDomain() {
-    for (Operation *op : ops) {
-      if (!isReduction(op)) continue;
+    for (RegionNode *op : ops) {
+      if (!op->isReduction) continue;
       if (contraction) return false;
-      SmallVector<int64_t> axes(axesOf(op));
-      llvm::sort(axes);
-      Shape shape = shapeOf(op->getOperand(0));
+      Extents shape = op->operands[0].shape;
       if (!hasReduction) {
-        region.domain.assign(shape), region.reducedAxes = axes, hasReduction = true;
-      } else if (Shape(region.domain) != shape || region.reducedAxes != axes) {
+        region.domain.assign(shape), region.reducedAxes.assign(op->axes), hasReduction = true;
+      } else if (Extents(region.domain) != shape || Extents(region.reducedAxes) != op->axes) {
         return false;
       }
     }
-    if (contraction) region.domain.assign(shapeOf(contraction->getResult(0)));
+    if (contraction) region.domain.assign(contraction->shape);
     else if (!hasReduction) findMapDomain();
     for (auto [axis, extent] : llvm::enumerate(region.domain)) {
       bool isReduced = llvm::is_contained(region.reducedAxes, axis);
@@ -130,106 +96,111 @@ private:
   }
 
   void findMapDomain() {
-    Shape largest = shapeOf(ops[0]->getResult(0));
-    for (Operation *op : ops)
-      if (Shape shape = shapeOf(op->getResult(0));
-          std::pair(count(shape), shape.size()) > std::pair(count(largest), largest.size()))
-        largest = shape;
+    Extents largest = ops[0]->shape;
+    for (RegionNode *op : ops)
+      if (op->shape != largest && std::pair(count(op->shape), op->shape.size()) > std::pair(count(largest), largest.size()))
+        largest = op->shape;
     region.domain.assign(largest);
   }
 
-  std::optional<Class> classOfShape(Shape shape) const {
-    if (shape == Shape(region.domain)) return Class::Full;
-    if (hasReduction && (isKeptShape(shape) || shape == Shape(droppedShape))) return Class::Kept;
+  std::optional<Class> classOfShape(Extents shape) const {
+    if (shape == Extents(region.domain)) return Class::Full;
+    if (hasReduction && (isKeptShape(shape) || shape == Extents(droppedShape))) return Class::Kept;
     if (count(shape) == 1 && shape.size() <= region.domain.size()) return Class::Uniform;
     return std::nullopt;
   }
 
   // Leading unit dims may be missing.
-  bool isKeptShape(Shape shape) const {
+  bool isKeptShape(Extents shape) const {
     return fits(shape, keptShape, /*mayRepeat=*/false);
   }
 
-  bool classify(Operation *op) {
-    std::optional<Class> cls = classOfShape(shapeOf(op->getResult(0)));
+  bool classify(RegionNode *op) {
     if (op == contraction) return classifyContraction();
-    if (isReduction(op)) return classifyReduction(op);
-    if (isa<RandomBitsOp, UniformOp, NormalOp>(op)) {
+    if (op->isReduction) return classifyReduction(op);
+    std::optional<Class> cls = classOfShape(op->shape);
+    if (op->isRandom) {
       if (cls != Class::Full) return false;
-      region.inputs.insert(op->getOperand(0));
+      addInput(op->operands[0]);
       return note(op, Class::Full, 0);
     }
-    if (isTransform(op)) return !contraction && classifyTransform(op, cls);
+    if (op->isTransform) return !contraction && classifyTransform(op, cls);
     // A repetition or iota is a member only where it stands alone: its result is wanted in memory.
-    if (!cls || !(op->hasTrait<Elementwise>() || isCopiedIntoRegions(op))) return false;
-    unsigned level = 0;
-    for (Value operand : op->getOperands())
-      if (!readOperand(operand, *cls, shapeOf(op->getResult(0)), level)) return false;
+    if (!cls || !(op->isElementwise || op->isCopied)) return false;
+    uint8_t level = 0;
+    for (const RegionOperand &operand : op->operands)
+      if (!readOperand(operand, *cls, op->shape, level)) return false;
     return note(op, *cls, level);
   }
 
   // The product's operands lie in memory: nothing that the region computes, and no view of it.
   bool classifyContraction() {
-    for (Value operand : contraction->getOperands()) {
-      Operation *producer = operand.getDefiningOp();
-      if (producer && (members.contains(producer) || viewsMember(producer, members))) return false;
-      region.inputs.insert(operand);
+    for (const RegionOperand &operand : contraction->operands) {
+      if (isOrViewsMember(graph.producerOf(operand))) return false;
+      addInput(operand);
     }
     return note(contraction, Class::Full, 0);
   }
 
-  bool classifyReduction(Operation *op) {
-    unsigned level = 0;
-    if (!readOperand(op->getOperand(0), Class::Full, region.domain, level)) return false;
+  bool classifyReduction(RegionNode *op) {
+    uint8_t level = 0;
+    if (!readOperand(op->operands[0], Class::Full, region.domain, level)) return false;
     return level < kMostLevels && note(op, Class::Kept, level + 1);
   }
 
-  bool classifyTransform(Operation *op, std::optional<Class> cls) {
-    Shape shape = shapeOf(op->getResult(0));
-    if (!broadcastsTo(shape, region.domain)) return false;
-    for (OpOperand &operand : op->getOpOperands())
-      if (!readTransformed(operand)) return false;
+  bool classifyTransform(RegionNode *op, std::optional<Class> cls) {
+    if (!broadcastsTo(op->shape, region.domain)) return false;
+    for (auto [number, operand] : llvm::enumerate(op->operands))
+      if (!readTransformed(op, number, operand)) return false;
     return note(op, cls == Class::Full ? Class::Full : Class::Source, 0);
   }
 
   // What transforms move are inputs; a slice's starts and a pad's value may be constants of the body.
-  bool readTransformed(OpOperand &operand) {
-    Operation *producer = operand.get().getDefiningOp();
-    bool isParameter = isa<PadOp, SliceOp>(operand.getOwner()) && operand.getOperandNumber() == 1;
-    if (producer && isParameter && isa<ConstantOp>(producer)) return true;
-    if (producer && (members.contains(producer) || viewsMember(producer, members))) return false;
-    return region.inputs.insert(operand.get()), true;
+  bool readTransformed(RegionNode *reader, unsigned number, const RegionOperand &operand) {
+    RegionNode *producer = graph.producerOf(operand);
+    bool isParameter = number == 1 && isa<PadOp, SliceOp>(reader->op);
+    if (producer && isParameter && isa<ConstantOp>(producer->op)) return true;
+    if (isOrViewsMember(producer)) return false;
+    return addInput(operand), true;
   }
 
+  void addInput(const RegionOperand &operand) {
+    if (region.inputs.insert(operand.value())) region.reads.push_back(operand.use);
+  }
+
+  bool isMember(const RegionNode *op) const { return op->memberOf == analysis; }
+  /// Whether a reshape or a copied op belongs to the region: what it reads, at last, is computed there.
+  bool viewsMember(RegionNode *op) {
+    return op->isView && !op->operands.empty() && isOrViewsMember(graph.producerOf(op->operands[0]));
+  }
+  bool isOrViewsMember(RegionNode *op) { return op && (isMember(op) || viewsMember(op)); }
+
   /// Whether an op of class `cls` and `shape` may read `operand`; raises `level` to the operand's.
-  bool readOperand(Value operand, Class cls, Shape shape, unsigned &level) {
-    Operation *producer = operand.getDefiningOp();
-    if (producer && isCopiedIntoRegions(producer)) return readCopied(producer, cls, shape, level);
-    if (producer && viewsMember(producer, members)) {
-      if (classOfShape(shapeOf(operand)) != Class::Kept) return false;
-      ValueClass viewed{};
-      if (!findClass(producer->getOperand(0), viewed) || viewed.cls != Class::Kept) return false;
-      level = std::max(level, viewed.level);
-      return mayRead(Class::Kept, shapeOf(operand), cls, shape);
+  bool readOperand(const RegionOperand &operand, Class cls, Extents shape, uint8_t &level) {
+    RegionNode *producer = graph.producerOf(operand);
+    if (producer && producer->isCopied) return readCopied(producer, cls, shape, level);
+    if (producer && viewsMember(producer)) {
+      if (classOfShape(operand.shape) != Class::Kept) return false;
+      const RegionNode *viewed = graph.producerOf(producer->operands[0]);
+      if (!hasClass(viewed) || viewed->cls != Class::Kept) return false;
+      level = std::max(level, viewed->level);
+      return mayRead(Class::Kept, operand.shape, cls, shape);
     }
-    ValueClass read{};
-    if (!findClass(operand, read)) {
-      region.inputs.insert(operand);
-      return broadcastsTo(shapeOf(operand), shape);
+    if (!hasClass(producer)) {
+      addInput(operand);
+      return broadcastsTo(operand.shape, shape);
     }
-    level = std::max(level, read.level);
-    return mayRead(read.cls, shapeOf(operand), cls, shape);
+    level = std::max(level, producer->level);
+    return mayRead(producer->cls, operand.shape, cls, shape);
   }
 
   // A repetition, a fill or iota: as if its operand were read at the broadcast index.
-  bool readCopied(Operation *copied, Class cls, Shape shape, unsigned &level) {
-    Shape from = shapeOf(copied->getResult(0));
-    if (!broadcastsTo(from, shape)) return false;
-    if (copied->getNumOperands() == 0) return true;
-    return readOperand(copied->getOperand(0), cls, shape, level);
+  bool readCopied(RegionNode *copied, Class cls, Extents shape, uint8_t &level) {
+    if (!broadcastsTo(copied->shape, shape)) return false;
+    return copied->operands.empty() || readOperand(copied->operands[0], cls, shape, level);
   }
 
-  bool mayRead(Class read, Shape from, Class reader, Shape shape) const {
+  bool mayRead(Class read, Extents from, Class reader, Extents shape) const {
     if (read == Class::Uniform || count(from) == 1) return true;
     if (reader == Class::Uniform) return false;
     if (reader == Class::Kept) return read == Class::Kept && (from == shape || (isKeptShape(from) && isKeptShape(shape)));
@@ -237,32 +208,25 @@ private:
     return read != Class::Kept || isKeptShape(from);
   }
 
-  bool findClass(Value value, ValueClass &found) const {
-    auto entry = classes.find(value);
-    if (entry == classes.end()) return false;
-    return found = entry->second, true;
-  }
-  bool note(Operation *op, Class cls, unsigned level) {
-    classes[op->getResult(0)] = {cls, level};
+  bool hasClass(const RegionNode *op) const { return op && op->classifiedIn == analysis; }
+  bool note(RegionNode *op, Class cls, unsigned level) {
+    op->cls = cls, op->level = level, op->classifiedIn = analysis;
     dependsOnReduction |= cls == Class::Full && level > 0;
     return true;
   }
 
   // Values that ops outside read: through a reshape, the reshape's operand is what is read.
   bool findResults() {
-    for (Operation *op : ops) {
-      Value value = op->getResult(0);
-      if (llvm::all_of(value.getUsers(), [&](Operation *user) { return isInside(user); })) continue;
-      Class cls = classes[value].cls;
-      if (cls == Class::Uniform || cls == Class::Source) return false;
-      region.results.push_back(value);
+    for (RegionNode *op : ops) {
+      if (llvm::all_of(graph.usersOf(op), [&](RegionNode *user) { return isInside(user); })) continue;
+      if (op->cls == Class::Uniform || op->cls == Class::Source || region.results.size() == kMostResults) return false;
+      region.results.push_back(op->result());
     }
     return !region.results.empty();
   }
-  bool isInside(Operation *user) {
-    if (members.contains(user)) return true;
-    if (!isCopiedIntoRegions(user) && !isa<ReshapeOp>(user)) return false;
-    return llvm::all_of(user->getUsers(), [&](Operation *next) { return isInside(next); });
+  bool isInside(RegionNode *user) {
+    if (isMember(user)) return true;
+    return user->isView && llvm::all_of(graph.usersOf(user), [&](RegionNode *next) { return isInside(next); });
   }
 
   bool chooseKind() {
@@ -272,17 +236,20 @@ private:
     return !droppedShape.empty() && (rows >= kFewestRows || count(region.domain) <= kSmallDomain);
   }
 
-  llvm::ArrayRef<Operation *> ops;
-  llvm::SmallPtrSet<Operation *, 16> members;
-  Shapes shapes;
+  RegionGraph &graph;
+  llvm::ArrayRef<RegionNode *> ops;
+  const unsigned analysis;
   Region region;
-  Operation *contraction = nullptr;
+  RegionNode *contraction = nullptr;
   SmallVector<int64_t> keptShape, droppedShape;
-  llvm::SmallDenseMap<Value, ValueClass, 16> classes;
   bool hasReduction = false, dependsOnReduction = false;
 };
 
 } // namespace
+
+bool isReduction(Operation *op) { return isa<SumOp, MeanOp, ReduceMaxOp, ReduceMinOp>(op); }
+bool isTransform(Operation *op) { return isa<TransposeOp, PadOp, ConcatOp, SliceOp>(op); }
+bool isRandom(Operation *op) { return isa<RandomBitsOp, UniformOp, NormalOp>(op); }
 
 bool isWideningCast(Operation *op) {
   auto cast = dyn_cast<CastOp>(op);
@@ -306,7 +273,7 @@ bool isCopiedIntoRegions(Operation *op) {
 bool isFusable(Operation *op) {
   if (auto slice = dyn_cast<SliceOp>(op)) return isKnownSlice(slice);
   if (mayFail(op)) return false;
-  return op->hasTrait<Elementwise>() || isReduction(op) || isTransform(op) || isa<RandomBitsOp, UniformOp, NormalOp>(op);
+  return op->hasTrait<Elementwise>() || isReduction(op) || isTransform(op) || isRandom(op);
 }
 
 bool isContractible(Operation *op) {
@@ -315,13 +282,13 @@ bool isContractible(Operation *op) {
   return type.hasStaticShape() && type.getNumElements() > 0 && type.getElementType().isFloat() && !type.getElementType().isF64();
 }
 
-bool viewsMember(Operation *op, const llvm::SmallPtrSetImpl<Operation *> &members) {
-  if (op->getNumOperands() == 0 || !(isa<ReshapeOp>(op) || isCopiedIntoRegions(op))) return false;
-  Value from = op->getOperand(0);
-  Operation *viewed = from ? from.getDefiningOp() : nullptr; // none: what it read is in a region now, with the copy
-  return viewed && (members.contains(viewed) || viewsMember(viewed, members));
-}
+std::optional<Region> analyzeRegion(RegionGraph &graph, llvm::ArrayRef<RegionNode *> ops) { return Analyzer(graph, ops).run(); }
 
-std::optional<Region> analyzeRegion(llvm::ArrayRef<Operation *> ops) { return Analyzer(ops).run(); }
+std::optional<Region> analyzeRegion(llvm::ArrayRef<Operation *> ops) {
+  RegionGraph graph;
+  SmallVector<RegionNode *> nodes;
+  for (Operation *op : ops) nodes.push_back(graph.nodeOf(op));
+  return analyzeRegion(graph, nodes);
+}
 
 } // namespace tinyfin::fin

@@ -3,6 +3,7 @@
 #pragma once
 #include "ir/Fin.h"
 #include "llvm/ADT/SetVector.h"
+#include "passes/RegionGraph.h"
 
 namespace tinyfin::fin {
 
@@ -17,10 +18,16 @@ inline constexpr llvm::StringLiteral kLateAttr = "fin.late";
 struct Region {
   llvm::StringRef kind; // map, reduction, normalization or contraction
   llvm::SmallVector<int64_t> domain, reducedAxes;
-  llvm::SetVector<mlir::Value> inputs;      // what block arguments stand for
-  llvm::SmallVector<mlir::Value> results;   // values that are used outside
+  llvm::SmallSetVector<mlir::Value, 16> inputs; // what block arguments stand for
+  llvm::SmallVector<mlir::OpOperand *, 16> reads; // one use of each input: it knows what has replaced the input since
+  llvm::SmallVector<mlir::Value> results;       // values that are used outside
 };
 
+bool isReduction(mlir::Operation *op);
+/// An op that moves elements: what it moves is never computed in the same region.
+bool isTransform(mlir::Operation *op);
+/// An op that draws random numbers.
+bool isRandom(mlir::Operation *op);
 /// Ops that a region has its own copy of: they compute nothing, or less than a load costs.
 bool isCopiedIntoRegions(mlir::Operation *op);
 /// A cast of bf16 or f16 to f32: readers do it again rather than have twice the bytes stored.
@@ -29,10 +36,8 @@ bool isWideningCast(mlir::Operation *op);
 bool isFusable(mlir::Operation *op);
 /// Whether the op can be what a contraction region is built around: a matmul of static shape (docs/design/0006).
 bool isContractible(mlir::Operation *op);
-/// Whether `op`, a reshape or a copied op, belongs to a region of `members`: what it reads, at last, is computed there.
-bool viewsMember(mlir::Operation *op, const llvm::SmallPtrSetImpl<mlir::Operation *> &members);
-
 /// `ops` in program order, without copied ones. Nothing if they cannot be one region.
 std::optional<Region> analyzeRegion(llvm::ArrayRef<mlir::Operation *> ops);
+std::optional<Region> analyzeRegion(RegionGraph &graph, llvm::ArrayRef<RegionNode *> ops);
 
 } // namespace tinyfin::fin
