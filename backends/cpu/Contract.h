@@ -22,6 +22,10 @@ struct ContractionArgs {
 };
 
 void emitMatmul(const ContractionArgs &args);
+/// Whether blocks of a right operand that is stored transposed are turned in memory of the thread (32 KB at most) before
+/// they are multiplied: that costs as much as some ten rows, while dot products end in sums over lanes. Measured with
+/// AVX-512, 1 to 96 rows of 16 to 1024 (`TINYFIN_DISABLE=turn-operands`).
+bool paysToTurnRight(int64_t rows, int64_t inner);
 void emitConv2d(const ContractionArgs &args);
 void emitPool2d(const ContractionArgs &args);
 void emitContraction(const ContractionArgs &args);

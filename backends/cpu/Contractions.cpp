@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes plans when a graph is compiled, so that a run only executes them.
 #include "backends/cpu/Contractions.h"
+#include "backends/cpu/Contract.h"
 #include "backends/cpu/Machine.h"
 #include "ir/Claim.h"
 #include "ir/Fin.h"
@@ -92,6 +93,8 @@ bool prefersGeneratedMatmul(fin::MatmulOp op) {
   ArrayRef<int64_t> lhs = dimsOf(op.getLhs()), result = dimsOf(op.getResult());
   int64_t rows = result[result.size() - 2], columns = result.back(), inner = lhs[lhs.size() - 1 - left];
   if (left && right) return false;
+  bool isTurned = right && dtypeOf(op.getResult()) == DType::F32 && paysToTurnRight(rows, inner);
+  if (isTurned && rows <= 96 && rows * columns * inner <= int64_t(1) << 20) return true;
   // Dot products: few rows leave nothing to gain from packing the right operand, and short ones cost their horizontal
   // sums.
   if (right)

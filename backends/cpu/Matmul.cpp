@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products. Where the columns of the result are contiguous in the right operand: outer products, a tile of rows
-// times a few vectors of columns in registers, each step of k one broadcast a row. Where the right operand is transposed:
-// dot products along k, a tile of vector accumulators whose lanes are added up at the end. Ops that finish the product
-// read the tile from the stack.
+// times a few vectors of columns in registers, each step of k one broadcast a row. Where the right operand is transposed,
+// either blocks of it are turned first, or dot products go along k, a tile of vector accumulators whose lanes are added up
+// at the end. Ops that finish the product read the tile from the stack.
 #include "backends/cpu/Contract.h"
 #include "backends/cpu/Epilogue.h"
 #include "backends/cpu/VectorLoop.h"
+#include "runtime/Config.h"
 
 using namespace mlir;
 using namespace mlir::arith;
@@ -39,15 +40,9 @@ public:
   void emit() {
     if (!columns.isConstant()) return code.refuse("a matmul with a symbolic number of columns");
     bool isDot = transposeRhs && !transposeLhs;
+    if (isDot && paysToTurn()) return emitTurned();
     isDot ? planDot() : planOuter();
-    int64_t blocks = (columns.constant() + blockColumns - 1) / blockColumns;
-    args.launch.outer.assign(batch.begin(), batch.end());
-    args.launch.outer.push_back(Dim(blocks));
-    args.launch.last = rows;
-    args.launch.block = blockRows;
-    args.launch.work = {rows, columns, inner};
-    args.launch.work.append(batch.begin(), batch.end());
-    args.launch.cost = 1.0 / code.lanes;
+    int64_t blocks = planLaunch(rows, blockRows);
     Value rowBlocks = code.divide(code.add(code.extent(rows), code.i64(blockRows - 1)), code.i64(blockRows));
     code.loop(args.begin, args.end, code.i64(1), {}, [&](Value index, ValueRange) {
       // Rows are innermost: the columns of the right operand stay in the cache.
@@ -63,6 +58,92 @@ public:
   }
 
 private:
+  /// Pieces are blocks of columns by blocks of `last`; returns how many the former are.
+  int64_t planLaunch(Dim last, int64_t block) {
+    int64_t blocks = (columns.constant() + blockColumns - 1) / blockColumns;
+    args.launch.outer.assign(batch.begin(), batch.end());
+    args.launch.outer.push_back(Dim(blocks));
+    args.launch.last = last;
+    args.launch.block = block;
+    args.launch.work = {rows, columns, inner};
+    args.launch.work.append(batch.begin(), batch.end());
+    args.launch.cost = 1.0 / code.lanes;
+    return blocks;
+  }
+
+  bool paysToTurn() {
+    if (!code.computeType(args.dtype()).isF32() || code.lanes < 4 || !inner.isConstant()) return false;
+    return paysToTurnRight(rows.isConstant() ? rows.constant() : INT64_MAX, inner.constant());
+  }
+  int64_t turnedElements(int64_t vectors) const {
+    return static_cast<int64_t>(llvm::alignTo(inner.constant(), code.lanes)) * vectors * code.lanes;
+  }
+
+  /// A piece is a block of columns: all rows are multiplied by it once it is transposed.
+  void emitTurned() {
+    planOuter();
+    blockColumns = columnVectors * code.lanes;
+    int64_t blocks = planLaunch(Dim(1), 1);
+    turned = code.scratch(code.b.getF32Type(), turnedElements(columnVectors));
+    if (hasEpilogue()) tile = code.scratch(code.b.getF32Type(), blockRows * blockColumns);
+    code.loop(args.begin, args.end, code.i64(1), {}, [&](Value index, ValueRange) {
+      Value column = code.mul(code.remainder(index, code.i64(blocks)), code.i64(blockColumns));
+      Value batchIndex = code.divide(index, code.i64(blocks));
+      standAt(batchIndex, code.i64(0));
+      turn(column);
+      code.loop(code.i64(0), code.extent(rows), code.i64(blockRows), {}, [&](Value row, ValueRange) {
+        standAt(batchIndex, row);
+        outerTile(column);
+        if (hasEpilogue()) finish(batchIndex, row, column);
+        return SmallVector<Value>();
+      });
+      return SmallVector<Value>();
+    });
+  }
+
+  /// Columns [column, column + blockColumns) of the product as rows of `turned`.
+  void turn(Value column) {
+    bool isWhole = columns.constant() % blockColumns == 0, hasTail = inner.constant() % code.lanes != 0;
+    Value lanes = code.i64(code.lanes);
+    code.loop(code.i64(0), code.i64(inner.constant()), lanes, {}, [&](Value k, ValueRange) {
+      Value mask = hasTail ? code.tailMask(code.sub(code.i64(inner.constant()), k)) : Value();
+      code.loop(code.i64(0), code.i64(blockColumns), lanes, {}, [&](Value c, ValueRange) {
+        SmallVector<Value> square;
+        for (int64_t lane = 0; lane < code.lanes; ++lane) {
+          Value number = code.add(code.add(column, c), code.i64(lane));
+          Index row = Index::uniform(isWhole ? number : clampTo(code, number, columns));
+          Index at = math.add(math.multiply(row, inner), Index::vector(k, code.lanes));
+          square.push_back(code.load(args.dtype(), args.input(1), math.add(rhsBase, at), mask));
+        }
+        transpose(square);
+        for (int64_t lane = 0; lane < code.lanes; ++lane) {
+          Index row = math.multiply(Index::uniform(code.add(k, code.i64(lane))), blockColumns);
+          code.store(DType::F32, square[lane], turned, math.add(row, Index::vector(c, code.lanes)), {});
+        }
+        return SmallVector<Value>();
+      });
+      return SmallVector<Value>();
+    });
+  }
+
+  /// As many vectors as each has lanes: exchanges halves of neighbours, quarters of these, and so on.
+  void transpose(llvm::MutableArrayRef<Value> square) {
+    const int64_t lanes = code.lanes;
+    for (int64_t step = 1; step < lanes; step *= 2) {
+      SmallVector<int64_t> low, high;
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        low.push_back(lane & step ? lanes + lane - step : lane);
+        high.push_back(lane & step ? lanes + lane : lane + step);
+      }
+      for (int64_t i = 0; i < lanes; ++i) {
+        if (i & step) continue;
+        Value a = square[i], b = square[i + step];
+        square[i] = vector::ShuffleOp::create(code.b, code.loc, a, b, low);
+        square[i + step] = vector::ShuffleOp::create(code.b, code.loc, a, b, high);
+      }
+    }
+  }
+
   bool hasEpilogue() const { return args.spec.ops.size() > 1; }
 
   /// Rows that a tile holds twice to be full are finished once: their results may lie over what they are made from.
@@ -90,11 +171,17 @@ private:
     balanceRows();
     blockColumns = columnVectors * code.lanes;
   }
-  /// As many blocks, but of about equal size: the last one repeats rows to be full.
+  /// The last block repeats rows to be full. Of blocks with enough sums to keep the multipliers busy the cheapest, where
+  /// beginning and ending one costs as much as some 60 multiply-adds.
   void balanceRows() {
+    constexpr int64_t kFewestSums = 12, kBlockCost = 60;
     if (!rows.isConstant()) return;
-    int64_t count = std::max<int64_t>(1, rows.constant()), blocks = (count + blockRows - 1) / blockRows;
+    int64_t count = std::max<int64_t>(1, rows.constant()), depth = inner.isConstant() ? inner.constant() : 256;
+    auto costOf = [&](int64_t size) { return (count + size - 1) / size * (size * columnVectors * depth + kBlockCost); };
+    int64_t blocks = (count + blockRows - 1) / blockRows;
     blockRows = (count + blocks - 1) / blocks;
+    for (int64_t size = blockRows - 1; size * columnVectors >= kFewestSums; --size)
+      if (costOf(size) < costOf(blockRows)) blockRows = size;
   }
   void planDot() {
     bool isWide = code.lanes == 16;
@@ -157,6 +244,12 @@ private:
       SmallVector<Value> next(carried.begin(), carried.end()), right;
       for (int64_t v = 0; v < columnVectors; ++v) {
         Index step = Index::uniform(k);
+        if (turned) {
+          Index at = math.add(math.multiply(step, blockColumns), v * code.lanes);
+          at.stride = 1;
+          right.push_back(code.load(DType::F32, turned, at, {}));
+          continue;
+        }
         Index at = transposeRhs ? math.add(math.multiply(lanes[v], inner), step) : math.add(math.multiply(step, columns), lanes[v]);
         right.push_back(code.load(args.dtype(), args.input(1), math.add(rhsBase, at), masks[v]));
       }
@@ -207,12 +300,18 @@ private:
   Dim rows, columns, inner;
   SmallVector<Dim> batch;
   int64_t blockRows = 1, blockColumns = 1, columnVectors = 1;
-  Value tile; // what is finished next
+  Value tile;   // what is finished next
+  Value turned; // a block of the right operand, transposed
   Index lhsBase, rhsBase;
   SmallVector<Index> rowStarts, resultStarts;
 };
 
 } // namespace
+
+bool paysToTurnRight(int64_t rows, int64_t inner) {
+  bool isShort = inner <= 64 ? rows >= (inner + 15) / 16 : inner <= 128 && rows >= 16;
+  return isShort && !config::isDisabled("turn-operands");
+}
 
 void emitMatmul(const ContractionArgs &args) { MatmulEmitter(args).emit(); }
 

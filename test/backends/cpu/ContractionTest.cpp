@@ -18,7 +18,8 @@ std::vector<int64_t> stored(std::vector<int64_t> dims, bool transposed) {
 TEST(GeneratedMatmul, ShapesAndTransposes) {
   struct Case { std::vector<int64_t> lhs, rhs; };
   for (const Case &c : {Case{{1, 7}, {7, 5}}, {{4, 3}, {3, 16}}, {{6, 64}, {64, 64}}, {{13, 31}, {31, 130}}, {{64, 49}, {49, 10}},
-                        {{2, 5, 9}, {9, 33}}, {{3, 4, 8}, {3, 8, 20}}, {{2, 1, 4, 8}, {3, 8, 5}}, {{1, 300}, {300, 17}}, {{5, 0}, {0, 6}}, {{96, 40}, {40, 70}}})
+                        {{2, 5, 9}, {9, 33}}, {{3, 4, 8}, {3, 8, 20}}, {{2, 1, 4, 8}, {3, 8, 5}}, {{1, 300}, {300, 17}}, {{5, 0}, {0, 6}}, {{96, 40}, {40, 70}},
+                        {{16, 64}, {64, 10}}, {{5, 61}, {61, 65}}, {{17, 128}, {128, 33}}, {{2, 16, 20}, {2, 20, 40}}})
     for (bool left : {false, true})
       for (bool right : {false, true})
         for (DType dtype : {DType::F32, DType::F64, DType::BF16}) {
@@ -56,7 +57,9 @@ TEST(GeneratedMatmul, IsPreferredWhereItIsFaster) {
   EXPECT_FALSE(isGenerated(16, 384, 1536, true)) << "left transposed, a large right operand";
   EXPECT_TRUE(isGenerated(32, 128, 1536, false, true)) << "right transposed";
   EXPECT_TRUE(isGenerated(64, 16, 512, false, true)) << "right transposed";
-  EXPECT_FALSE(isGenerated(64, 16, 16, false, true)) << "right transposed, short dot products";
+  EXPECT_TRUE(isGenerated(16, 64, 64, false, true)) << "right transposed, turned";
+  EXPECT_FALSE(isGenerated(96, 512, 64, false, true)) << "right transposed, worth sharing among threads";
+  EXPECT_FALSE(isGenerated(8, 64, 128, false, true)) << "right transposed, too few rows to turn it for";
   EXPECT_FALSE(isGenerated(64, 384, 512, false, true)) << "right transposed";
   EXPECT_FALSE(isGenerated(16, 64, 64, true, true)) << "both transposed";
 }
