@@ -89,13 +89,26 @@ void logCompile(const Executable &compiled) {
   logLine(LogChannel::Compile, text);
 }
 
+/// All at once: to set one argument's attributes makes those of all arguments anew.
+void markFrozen(func::FuncOp main, llvm::ArrayRef<const void *> frozen) {
+  if (frozen.empty()) return;
+  SmallVector<DictionaryAttr> attrs;
+  main.getAllArgAttrs(attrs);
+  for (auto [argument, data] : llvm::zip(attrs, frozen)) {
+    if (!data) continue;
+    NamedAttrList list(argument);
+    list.set(fin::kFrozenAttr, UnitAttr::get(main.getContext()));
+    argument = list.getDictionary(main.getContext());
+  }
+  main.setAllArgAttrs(attrs);
+}
+
 StatusOr<std::shared_ptr<Executable>> compileTimed(ModuleOp module, Backend &backend, const CompileOptions &options,
                                                    CompileTimes::Clock::time_point start, CompileTimes times) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main || !llvm::hasSingleElement(main.getBody()))
     return Status::error(StatusCode::InvalidArgument, "found no function @main of one block, wanted one");
-  for (auto [input, data] : llvm::enumerate(options.frozen))
-    if (data && input < main.getNumArguments()) main.setArgAttr(input, fin::kFrozenAttr, UnitAttr::get(main.getContext()));
+  markFrozen(main, options.frozen);
   std::shared_ptr<void> begun = backend.begin(*module.getContext(), options);
   TINYFIN_RETURN_IF_ERROR(runPasses(module, backend, options, times));
   StatusOr<std::shared_ptr<Executable>> compiled = backend.compile(main, options);

@@ -51,7 +51,7 @@ public:
     }
     func::ReturnOp::create(builder, unknown, results);
     function.setType(builder.getFunctionType(body->getArgumentTypes(), ValueRange(results).getTypes()));
-    for (unsigned index : scalars) function.setArgAttr(index, "fin.scalar", builder.getUnitAttr());
+    markScalars(function);
     return module;
   }
 
@@ -59,6 +59,15 @@ private:
   OwningOpRef<ModuleOp> reject() {
     emitError(unknown, "trace is malformed at word ") << at << " of " << words.size();
     return {};
+  }
+
+  /// All at once: to set one argument's attributes makes those of all arguments anew.
+  void markScalars(func::FuncOp function) {
+    if (scalars.empty()) return;
+    DictionaryAttr isScalar = builder.getDictionaryAttr(builder.getNamedAttr("fin.scalar", builder.getUnitAttr()));
+    SmallVector<Attribute> attrs(body->getNumArguments(), builder.getDictionaryAttr({}));
+    for (unsigned index : scalars) attrs[index] = isScalar;
+    function.setArgAttrsAttr(builder.getArrayAttr(attrs));
   }
 
   LogicalResult readInput() {

@@ -35,26 +35,29 @@ struct FoldConstants : impl::FoldConstantsPassBase<FoldConstants> {
 
   void runOnOperation() override {
     auto *eval = getContext().getLoadedDialect<FinDialect>()->getRegisteredInterface<EvalInterface>();
-    if (!eval) return; // nobody here can compute
-    for (Operation &op : llvm::make_early_inc_range(getOperation().front())) fold(&op, *eval);
+    if (!eval) return markAllAnalysesPreserved(); // nobody here can compute
+    bool isChanged = false;
+    for (Operation &op : llvm::make_early_inc_range(getOperation().front())) isChanged |= fold(&op, *eval);
+    if (!isChanged) markAllAnalysesPreserved();
   }
 
-  void fold(Operation *op, const EvalInterface &eval) {
+  bool fold(Operation *op, const EvalInterface &eval) {
     std::optional<OpId> id = opIdOfOperation(op);
-    if (!id || !isMemoryEffectFree(op) || infoOf(*id).isRandom || isa<BroadcastOp, FullOp, IotaOp>(op)) return;
+    if (!id || !isMemoryEffectFree(op) || infoOf(*id).isRandom || isa<BroadcastOp, FullOp, IotaOp>(op)) return false;
     SmallVector<ElementsAttr> operands, results;
     for (Value operand : op->getOperands()) {
       ElementsAttr value;
-      if (!matchPattern(operand, m_Constant(&value))) return;
+      if (!matchPattern(operand, m_Constant(&value))) return false;
       operands.push_back(value);
     }
     for (Type type : op->getResultTypes())
-      if (bytesOfStatic(type) > limitBytes) return;
-    if (failed(eval.evaluate(op, operands, results))) return;
+      if (bytesOfStatic(type) > limitBytes) return false;
+    if (failed(eval.evaluate(op, operands, results))) return false;
     OpBuilder builder(op);
     for (auto [result, value] : llvm::zip(op->getResults(), results))
       result.replaceAllUsesWith(ConstantOp::create(builder, op->getLoc(), compact(value)));
     op->erase();
+    return true;
   }
 };
 

@@ -101,7 +101,7 @@ public:
     }
   }
 
-  void collect(std::vector<OpGroup> &result) {
+  void collect(SmallVector<OpGroup, 0> &result) {
     for (unsigned i = 0; i < nodes.size(); ++i) {
       if (rootOf(i) != i || !groups[i].isFusable) continue;
       if (std::optional<Region> region = analyze(i)) result.push_back({opsOf(order.membersOf(i)), std::move(*region)});
@@ -238,8 +238,8 @@ private:
 
 } // namespace
 
-std::vector<OpGroup> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
-  std::vector<OpGroup> groups;
+SmallVector<OpGroup, 0> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
+  SmallVector<OpGroup, 0> groups;
   for (size_t at = 0; at < ops.size(); at += kWindow) {
     Window window(ops.slice(at, std::min(kWindow, ops.size() - at)), ambition);
     window.growContractions();
@@ -251,7 +251,7 @@ std::vector<OpGroup> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
   return groups;
 }
 
-std::vector<OpGroup> groupOps(Block &block, Ambition ambition) {
+SmallVector<OpGroup, 0> groupOps(Block &block, Ambition ambition) {
   SmallVector<Operation *> nodes;
   for (Operation &op : block)
     if (!isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) nodes.push_back(&op);

@@ -15,8 +15,8 @@ struct OpGroup {
 };
 
 /// In program order; ops that are copied into regions and ops that cannot be fused are in none.
-std::vector<OpGroup> groupOps(mlir::Block &block, Ambition ambition);
+llvm::SmallVector<OpGroup, 0> groupOps(mlir::Block &block, Ambition ambition);
 /// Divides ops that could be one group (nothing outside lies between them) by a smaller ambition.
-std::vector<OpGroup> regroupOps(llvm::ArrayRef<mlir::Operation *> ops, Ambition ambition);
+llvm::SmallVector<OpGroup, 0> regroupOps(llvm::ArrayRef<mlir::Operation *> ops, Ambition ambition);
 
 } // namespace tinyfin::fin

@@ -69,9 +69,9 @@ void buildOptimize(OpPassManager &pm, const PipelineSettings &settings) {
   cleanUp(phase);
   phase.add(createSimplifyPass());
   phase.add(createFoldConstantsPass(fold));
-  // Simplifying uncovers equal expressions, folding uncovers constants that patterns look for.
-  phase.add(createSimplifyPass());
-  cleanUp(phase);
+  // Folding uncovers constants that patterns look for (where it found none, the second run is none), simplifying equal
+  // expressions.
+  phase.add(createSimplifyPass()).add(createCsePass());
   phase.addRequired(createCheck("optimize", settings));
 }
 
