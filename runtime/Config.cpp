@@ -122,8 +122,9 @@ StatusOr<int64_t> parse(const SettingInfo &info, std::string_view text) {
   case SettingType::Channels:
     return parseChannels(info, text);
   case SettingType::Text:
-  case SettingType::Names:
     return int64_t{0};
+  case SettingType::Names: // whether it names any, so that asking costs one load where it does not
+    return int64_t{!text.empty() && text != "0"};
   }
   return Status::error(StatusCode::Internal, "setting of unknown type");
 }

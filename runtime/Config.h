@@ -93,7 +93,9 @@ template <SettingType type> auto read(Setting setting) {
 #include "runtime/Config.def"
 #undef TINYFIN_SETTING
 inline bool isEagerImmediate() { return Config::process().number(Setting::eager) == 1; }
-inline bool isDisabled(std::string_view pass) { return listContains(disable(), pass); }
+inline bool isDisabled(std::string_view pass) {
+  return Config::process().number(Setting::disable) != 0 && listContains(disable(), pass);
+}
 } // namespace config
 
 } // namespace tinyfin

@@ -3,6 +3,7 @@
 // so that maxima, sums and exponentials need no horizontal steps, and the scores are the right operand of the next product
 // as they lie.
 #pragma once
+#include "runtime/Config.h"
 #include "runtime/kernels/Attention.h"
 #include "runtime/kernels/MatmulPack.h"
 #include "runtime/kernels/VectorMath.h"
@@ -171,7 +172,7 @@ template <class Acc> Lanes<Acc> largestScores(const Acc *scores, int64_t keys) {
 }
 
 /// The rows of the head that comes next, read or written, fetched while this one is computed: they lie far apart. A row
-/// at a time, as each is on a page of its own.
+/// at a time, as each is on a page of its own. TINYFIN_DISABLE=fetch-ahead fetches none.
 class NextHead {
 public:
   template <class T> void add(T *from, int64_t rows, int64_t depth, int64_t row) {
@@ -179,7 +180,8 @@ public:
     total += rows;
   }
   /// Shares the rows out to as many calls of fetch().
-  void shareOut(int64_t calls) { perCall = calls > 0 ? (total + calls - 1) / calls : 0; }
+  void shareOut(int64_t calls) { perCall = calls > 0 && !config::isDisabled("fetch-ahead") ? (total + calls - 1) / calls : 0; }
+  int64_t rowsACall() const { return perCall; }
   void fetch() {
     for (int64_t i = 0; i < perCall && current < count; ++i) fetchRow();
   }

@@ -2,6 +2,7 @@
 // The register tile of the own matrix product: up to kTileRows rows by kTileCols columns of C are kept in vector
 // registers while k runs. Everything above it (packing, blocking, threads) is in MatmulGemm.h.
 #pragma once
+#include "runtime/Config.h"
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
@@ -50,7 +51,7 @@ inline constexpr int64_t kFetchSteps = 8;
 
 /// Lines of memory that will be packed soon, fetched into the second cache while tiles multiply: a core that packs what
 /// is far away waits for it. `count` pieces of `lines` neighbouring lines each: across pieces first, each line would be
-/// in a page of its own, and finding pages costs more than all else.
+/// in a page of its own, and finding pages costs more than all else. TINYFIN_DISABLE=fetch-ahead fetches none.
 struct AheadLines {
   const char *at = nullptr;
   int64_t step = 0; // from the last line of a piece to the first of the next one
@@ -61,7 +62,7 @@ struct AheadLines {
   AheadLines(const void *from, int64_t pieces, int64_t bytes, int64_t stride)
       : at(static_cast<const char *>(from)), lines((bytes + 63) / 64), left(lines), count(pieces) {
     step = stride - 64 * (lines - 1);
-    if (pieces <= 0 || bytes <= 0) *this = AheadLines();
+    if (pieces <= 0 || bytes <= 0 || config::isDisabled("fetch-ahead")) *this = AheadLines();
   }
   /// Chooses the rate at which `steps` steps of tiles suffice.
   AheadLines &during(int64_t steps) {
