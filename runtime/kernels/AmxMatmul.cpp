@@ -14,6 +14,7 @@ constexpr int64_t kBlockDepth = 1024;    // of k, at most: sums that are put dow
 constexpr int64_t kHeldDepth = 512;      // of k in the part of a panel of A that fits into L1: 32 KiB
 constexpr int64_t kHiddenDepth = 512;    // beyond it, stores to C that is far away are hidden without being fetched
 constexpr int64_t kConflictBytes = 2048; // rows of A so far apart fall into few sets of L1
+constexpr int64_t kLine = 64;
 constexpr int64_t kSquareSums = kSquare * kSquare;
 
 /// Where the sums of the square at (row, column), the `index`-th in order, are kept; rows `ld` apart. `exact`: there is
@@ -121,11 +122,13 @@ private:
     return k0 + wholeDepth < block.k ? std::pair{int64_t(0), k0 + wholeDepth} : std::pair{block.m, int64_t(0)};
   }
 
-  /// The squares of a panel of A share in fetching the next one, 32 rows from `next` on.
+  /// The squares of a panel of A share in fetching the next one, 32 rows from `next` on: rows that are neighbours front
+  /// to back, as the hardware's own prefetching likes it, others side by side.
   void lookAhead(SquareInputs &in, int64_t column, const char *next, int64_t rowBytes) const {
     int64_t panels = panelsOf(block.n), index = column / kSquare, first = index * kSquare / panels;
-    in.ahead = next + first * rowBytes, in.aheadRow = rowBytes;
-    in.aheadRows = (index + 1) * kSquare / panels - first;
+    const bool neighbours = rowBytes == in.steps * kLine;
+    in.ahead = next + first * rowBytes, in.aheadLines = (index + 1) * kSquare / panels - first;
+    in.aheadLine = neighbours ? kLine : rowBytes, in.aheadStep = neighbours ? in.aheadLines * kLine : kLine;
   }
 
   /// `next` is stored while the following square is computed.

@@ -34,8 +34,8 @@ TINYFIN_TARGET_BF16 inline __m512 loadWords(const BFloat16 *from, uint32_t mask)
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(words), 16));
 }
 
-/// Stores up to `count` of the pending rows.
-TINYFIN_TARGET_BF16 inline void storeRows(PendingRows &pending, int64_t count) {
+/// Stores up to `count` of the pending rows. Out of line: it would be most of the tiles' loop, which seldom needs it.
+TINYFIN_TARGET_BF16 __attribute__((noinline)) inline void storeRows(PendingRows &pending, int64_t count) {
   const float *sums = pending.sums;
   BFloat16 *c = pending.c;
   const uint32_t mask = pending.columns;

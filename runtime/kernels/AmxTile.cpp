@@ -16,6 +16,11 @@ struct Walk {
   __m512 awake;
 };
 
+/// What is done in a step besides: lines of C that are stored and that are fetched.
+struct Pace {
+  int64_t rows, targets;
+};
+
 /// Stores of tiles go through the floating point units, which fall asleep after 2000 cycles without work and then take
 /// 800 to wake up: one multiply-add a step keeps them awake.
 TINYFIN_TARGET_AMX inline void stayAwake(__m512 &awake) {
@@ -23,31 +28,40 @@ TINYFIN_TARGET_AMX inline void stayAwake(__m512 &awake) {
   asm volatile("" : "+v"(awake));
 }
 
+#define TINYFIN_LOAD_TILE(through, tile, from, row)                                                                    \
+  if constexpr (through)                                                                                               \
+    _tile_loadd(tile, from, row);                                                                                      \
+  else                                                                                                                 \
+    _tile_stream_loadd(tile, from, row)
+
 /// Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B. Loads with the t1 hint bypass L1: from L2 they are as fast, and what is
-/// held in L1 stays there.
-template <int rowTiles, int colTiles, bool held>
-TINYFIN_TARGET_AMX inline void multiplySteps(const SquareInputs &in, int64_t steps, Walk &walk, PendingRows &pending,
-                                             int64_t rowsAStep) {
+/// held in L1 stays there. Tiles 4 and 6 have been loaded by the step before, but for the first one: loads that the next
+/// products wait for come before products that nobody waits for.
+template <int rowTiles, int colTiles, bool held, bool last>
+TINYFIN_TARGET_AMX inline void multiplyStep(const SquareInputs &in, Walk &walk, PendingRows &pending, const Pace &pace) {
   constexpr bool two = rowTiles == 2, wide = colTiles == 2;
-  const int64_t aRow = in.aRow, targetsAStep = (in.targetRows + in.steps - 1) / in.steps;
-  for (; steps > 0; --steps, walk.a += in.aStep, walk.b += in.bStep, walk.ahead += 64) {
-    for (int64_t q = 0; q < in.aheadRows; ++q) __builtin_prefetch(walk.ahead + q * in.aheadRow, 0, 2);
-    for (int64_t q = 0; q < targetsAStep; ++q, walk.target += in.targetRow) __builtin_prefetch(walk.target, 1, 3);
-    _tile_stream_loadd(6, walk.b, 64);
-    if constexpr (held)
-      _tile_loadd(4, walk.a, aRow);
-    else
-      _tile_stream_loadd(4, walk.a, aRow);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (wide) _tile_stream_loadd(7, walk.b + kTileBytes, 64);
-    if constexpr (wide) _tile_dpbf16ps(1, 4, 7);
-    if constexpr (two && held) _tile_loadd(5, walk.a + in.aTile, aRow);
-    if constexpr (two && !held) _tile_stream_loadd(5, walk.a + in.aTile, aRow);
-    if constexpr (two) _tile_dpbf16ps(2, 5, 6);
-    if constexpr (two && wide) _tile_dpbf16ps(3, 5, 7);
-    stayAwake(walk.awake);
-    if (pending.rows) storeRows(pending, rowsAStep);
+  const char *ahead = walk.ahead;
+#pragma unroll 1
+  for (int64_t q = in.aheadLines; q > 0; --q, ahead += in.aheadLine) __builtin_prefetch(ahead, 0, 2);
+  walk.ahead += in.aheadStep;
+#pragma unroll 1
+  for (int64_t q = 0; q < pace.targets; ++q, walk.target += in.targetRow) __builtin_prefetch(walk.target, 1, 3);
+  _tile_dpbf16ps(0, 4, 6);
+  if constexpr (wide) _tile_stream_loadd(7, walk.b + kTileBytes, 64);
+  if constexpr (wide) _tile_dpbf16ps(1, 4, 7);
+  if constexpr (two) {
+    TINYFIN_LOAD_TILE(held, 5, walk.a + in.aTile, in.aRow);
   }
+  walk.a += in.aStep, walk.b += in.bStep;
+  if constexpr (!last) {
+    TINYFIN_LOAD_TILE(held, 4, walk.a, in.aRow);
+  }
+  if constexpr (two) _tile_dpbf16ps(2, 5, 6);
+  if constexpr (!last) _tile_stream_loadd(6, walk.b, 64);
+  if constexpr (two && wide) _tile_dpbf16ps(3, 5, 7);
+  stayAwake(walk.awake);
+  if (pending.rows) [[unlikely]]
+    storeRows(pending, pace.rows);
 }
 
 template <int rowTiles, int colTiles>
@@ -67,10 +81,14 @@ TINYFIN_TARGET_AMX void multiplyTiles(const SquareInputs &in, float *c, int64_t 
     if constexpr (two && wide) _tile_zero(3);
   }
   Walk walk{in.a, in.b, in.ahead, in.target, _mm512_setzero_ps()};
-  const int64_t rowsAStep = std::max((pending.rows + in.steps - 1) / in.steps, in.steps > kFewSteps ? kTile : 0);
-  const int64_t held = std::min(in.heldSteps, in.steps);
-  multiplySteps<rowTiles, colTiles, true>(in, held, walk, pending, rowsAStep);
-  multiplySteps<rowTiles, colTiles, false>(in, in.steps - held, walk, pending, rowsAStep);
+  const Pace pace{std::max((pending.rows + in.steps - 1) / in.steps, in.steps > kFewSteps ? kTile : 0),
+                  (in.targetRows + in.steps - 1) / in.steps};
+  int64_t held = std::min(in.heldSteps, in.steps - 1), rest = in.steps - 1 - held;
+  _tile_stream_loadd(6, walk.b, 64);
+  _tile_loadd(4, walk.a, in.aRow);
+  for (; held > 0; --held) multiplyStep<rowTiles, colTiles, true, false>(in, walk, pending, pace);
+  for (; rest > 0; --rest) multiplyStep<rowTiles, colTiles, false, false>(in, walk, pending, pace);
+  multiplyStep<rowTiles, colTiles, false, true>(in, walk, pending, pace);
   _tile_stored(0, c0, cRow);
   if constexpr (wide) _tile_stored(1, c0 + 64, cRow);
   if constexpr (two) _tile_stored(2, c1, cRow);

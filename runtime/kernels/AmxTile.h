@@ -20,8 +20,8 @@ struct SquareInputs {
   int64_t aRow, aTile, aStep;
   const char *b;
   int64_t bStep, steps;
-  const char *ahead = nullptr; // rows of `steps` lines that are fetched into L2 meanwhile
-  int64_t aheadRow = 0, aheadRows = 0;
+  const char *ahead = nullptr; // lines that are fetched into L2 meanwhile: in each step aheadLines, aheadLine apart
+  int64_t aheadLine = 0, aheadLines = 0, aheadStep = 0;
   const char *target = nullptr; // rows of a line each that will be stored to: fetched as well
   int64_t targetRow = 0, targetRows = 0;
   int64_t heldSteps = kEverything; // A's first steps are loaded through L1, to stay there; B and the rest of A past it
