@@ -45,14 +45,19 @@ inline void pauseCpu() {
 #endif
 }
 
-/// Waits until done() or the time is up. Reads the clock rarely: a pause takes some 50 ns.
-template <class Done> bool spinUntil(Done done, std::chrono::microseconds limit) {
+/// Waits until done() or the time is up. Reads the clock rarely: a pause takes some 50 ns. After a few microseconds
+/// whoever else wants the core may have it, if so is wanted: where a core is missing, that is a thread of ours that
+/// holds a piece, and it would get this core back only at the end of a time slice.
+template <class Done> bool spinUntil(Done done, std::chrono::microseconds limit, bool yields) {
+  constexpr int kAloneBatches = 3;
   Clock::time_point end = Clock::now() + limit;
+  int batches = 0;
   do {
     for (int i = 0; i < 32; ++i) {
       if (done()) return true;
       pauseCpu();
     }
+    if (yields && ++batches > kAloneBatches) sched_yield();
   } while (Clock::now() < end);
   return done();
 }
@@ -94,6 +99,7 @@ struct ThreadPool::State {
   const uint32_t threads;
   const std::unique_ptr<Slot[]> slots; // the caller's is the first
   const std::chrono::microseconds spinTime;
+  const bool yields = !config::isDisabled("yield-cores");
   std::vector<std::thread> workers; // started by the first region, under `busy`
 
   // The region's description: written by the publisher when no piece is out, read by who holds a piece.
@@ -138,7 +144,7 @@ void ThreadPool::State::workerLoop(uint32_t self, uint32_t seen) {
 /// Returns when there is a generation other than the one seen; false when the pool ends.
 bool ThreadPool::State::waitForWork(uint32_t self, uint32_t seen) {
   auto isOver = [&] { return generation(self) != seen || stopping.load(std::memory_order_relaxed); };
-  if (!spinUntil(isOver, spinTime)) {
+  if (!spinUntil(isOver, spinTime, yields)) {
     // Sequentially consistent: either we see the new work here or its publisher sees us in `sleepers`.
     for (;;) {
       uint32_t word = wakeups.load();
@@ -191,7 +197,7 @@ void ThreadPool::State::publish(int64_t newCount, int64_t newGrain, uint32_t new
 
 void ThreadPool::State::waitForPieces() {
   auto isDone = [&] { return unfinished.load(std::memory_order_acquire) == 0; };
-  if (spinUntil(isDone, spinTime)) return;
+  if (spinUntil(isDone, spinTime, yields)) return;
   publisherSleeps.store(1);
   while (uint32_t left = unfinished.load()) futexWait(unfinished, left);
   publisherSleeps.store(0);

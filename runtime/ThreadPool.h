@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pool a process. The caller takes part, chunks are handed out dynamically, spinning is bounded, then sleep.
+// One pool a process. The caller takes part, chunks are handed out dynamically. Who waits spins, then leaves its core to
+// others, then sleeps.
 #pragma once
 #include <cstdint>
 #include <memory>

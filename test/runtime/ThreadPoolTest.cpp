@@ -117,6 +117,50 @@ TEST(ThreadPool, IdleThreadsTakeFromTheSlowOne) {
   EXPECT_GT(early.size(), 1u);
 }
 
+double cpuMilliseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
+}
+
+/// What waiting costs a caller that shares its core with a worker, which computes for 20 ms; waiting is without sleep.
+double waitingTime(const char *disabled) {
+  Config &config = Config::process();
+  EXPECT_TRUE(config.set("DISABLE", disabled).isOk() && config.set("SPIN_MICROSECONDS", "1000000").isOk());
+  ThreadPool pool(2);
+  config.reset();
+  std::thread::id caller = std::this_thread::get_id();
+  std::atomic<bool> isWorking = false;
+  double begin = 0;
+  pool.parallelFor(2, 1, [&](int64_t, int64_t) {
+    if (std::this_thread::get_id() == caller) {
+      while (!isWorking) sched_yield(); // until the other one has the other piece
+      begin = cpuMilliseconds();
+      return;
+    }
+    isWorking = true;
+    for (double start = cpuMilliseconds(); cpuMilliseconds() < start + 20;) {}
+  });
+  return cpuMilliseconds() - begin;
+}
+
+TEST(ThreadPool, WaitingThreadsLeaveTheirCoreToWorkingOnes) {
+  double yielding = 0, keeping = 0;
+  std::thread([&] { // what it may run on is inherited by its pools alone
+    cpu_set_t mask;
+    ASSERT_EQ(sched_getaffinity(0, sizeof(mask), &mask), 0);
+    int core = 0;
+    while (!CPU_ISSET(core, &mask)) ++core;
+    CPU_ZERO(&mask);
+    CPU_SET(core, &mask);
+    ASSERT_EQ(sched_setaffinity(0, sizeof(mask), &mask), 0);
+    yielding = waitingTime("");
+    keeping = waitingTime("yield-cores");
+  }).join();
+  EXPECT_LT(yielding, 5);
+  EXPECT_GT(keeping, 8) << "of 20 and more";
+}
+
 TEST(ThreadPool, PiecesRunInTheCallersFloatMode) {
   ThreadPool pool(4);
   uint32_t ordinary = floatMode();
