@@ -2,6 +2,7 @@
 // Candidates run in turn, so that what disturbs the machine for a while disturbs them alike; the best times decide.
 #include "runtime/kernels/Autotune.h"
 #include "runtime/Log.h"
+#include "runtime/kernels/AutotuneFile.h"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -10,13 +11,37 @@
 
 namespace tinyfin {
 
-Autotune::Autotune(Clock clock) : clock(std::move(clock)) {}
+namespace {
+
+/// Which candidates there are depends on settings too: a choice holds as long as they do.
+Words withSettings(const Words &key) {
+  Words words{static_cast<int64_t>(std::hash<std::string>()(config::disable() + " " + config::bf16Products()))};
+  words.insert(words.end(), key.begin(), key.end());
+  return words;
+}
+
+} // namespace
+
+Autotune::Autotune(Clock clock, std::shared_ptr<AutotuneFile> file) : clock(std::move(clock)), file(std::move(file)) {}
 
 Autotune &Autotune::process() {
-  static Autotune *table = new Autotune([] { // compile workers may ask while the process ends
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  });
+  auto clock = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
+  static Autotune *table = new Autotune(clock, std::make_shared<AutotuneFile>(AutotuneFile::process())); // compile workers may ask while the process ends
   return *table;
+}
+
+const Autotune::Choice *Autotune::findKept(const Words &key) {
+  if (!file) return nullptr;
+  if (!isFileRead) kept = file->read();
+  isFileRead = true;
+  auto found = kept.find(key);
+  return found == kept.end() ? nullptr : &found->second;
+}
+
+void Autotune::keep(const Words &key, const Choice &choice) {
+  if (!file || choice.note.empty()) return;
+  kept[key] = choice;
+  file->write(kept);
 }
 
 size_t Autotune::trials() const {
@@ -24,12 +49,15 @@ size_t Autotune::trials() const {
   return made.size();
 }
 
-Autotune::Choice Autotune::choose(const std::string &what, const Words &key,
+Autotune::Choice Autotune::choose(const std::string &what, const Words &shape,
                                   const std::function<std::vector<TuneCandidate>()> &make) {
   std::lock_guard lock(mutex);
+  const Words key = withSettings(shape);
   auto known = made.find(key);
   if (known != made.end()) return known->second;
+  if (const Choice *choice = findKept(key)) return made[key] = {choice->index, choice->note + ", found earlier"};
   Choice choice = measure(what, make());
+  keep(key, choice);
   if (!choice.note.empty() && isLogOn(LogChannel::Compile)) logLine(LogChannel::Compile, "autotune: " + choice.note);
   return made[key] = choice;
 }

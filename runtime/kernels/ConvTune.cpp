@@ -76,9 +76,10 @@ StatusOr<std::shared_ptr<const ConvPlan>> tunedConv(const ConvSpec &spec, TuneNo
   if (choice.index == 0) return ConvPlan::cached(spec);
   auto plan = chosen.get(key, [&]() -> StatusOr<onednn::MadeOnce::Object> {
     if (plans.empty()) plans = allConvPlans(spec);
+    if (choice.index >= plans.size()) return Status::error(StatusCode::InvalidArgument, "a choice of " + std::to_string(choice.index) + " among " + std::to_string(plans.size()) + " plans");
     return onednn::MadeOnce::Object(plans[choice.index].second);
   });
-  if (!plan.isOk()) return plan.status();
+  if (!plan.isOk()) return ConvPlan::cached(spec);
   return std::static_pointer_cast<const ConvPlan>(plan.value());
 }
 

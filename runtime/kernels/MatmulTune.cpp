@@ -72,7 +72,7 @@ std::vector<TuneCandidate> candidatesOf(const MatmulSpec &spec, const std::vecto
 
 Words keyOf(const MatmulSpec &spec, bool isFinished) {
   Words key{'m', static_cast<int64_t>(spec.dtype), spec.transposeLhs + 2 * spec.transposeRhs + 4 * isFinished, spec.m, spec.n, spec.k,
-            ThreadPool::process().threads(), reinterpret_cast<int64_t>(&gemm::bestProduct(spec.dtype)), spec.batchRank};
+            ThreadPool::process().threads(), spec.batchRank};
   for (int i = 0; i < spec.batchRank; ++i) key.insert(key.end(), {spec.batch[i], spec.lhsStride[i], spec.rhsStride[i]});
   return key;
 }
@@ -107,7 +107,7 @@ StatusOr<MatmulPlan> tunedMatmul(const MatmulSpec &spec, bool isFinished, TuneNo
                      (spec.transposeRhs ? ", right transposed" : "") + (isFinished ? ", finished by a kernel" : "");
   Autotune::Choice choice = Autotune::process().choose(what, keyOf(spec, isFinished), [&] { return candidatesOf(spec, blockings, isFinished); });
   notes.add(choice.note);
-  return MatmulPlan::create(spec, blockings[choice.index]);
+  return MatmulPlan::create(spec, blockings[choice.index < blockings.size() ? choice.index : 0]);
 }
 
 } // namespace tinyfin

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every test starts from one seed and leaves the library in deferred mode."""
+import os
 import sys
 
 import pytest
 
-import tinyfin as fin
+os.environ.setdefault("TINYFIN_TUNE_CACHE", "0")  # what another run of the tests chose is not looked for
+
+import tinyfin as fin  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

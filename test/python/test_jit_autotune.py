@@ -98,8 +98,8 @@ print(len(step.explain()[0]["autotuned"]))
     (", autotune=True", {"TINYFIN_DETERMINISTIC": "1"}, False)])
 def test_the_setting_is_the_default_and_deterministic_mode_tries_nothing(options, environment, tries):
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TINYFIN_")}
-    done = subprocess.run([sys.executable, "-c", SCRIPT.replace("{options}", options)], env={**clean, **environment},
-                          capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", SCRIPT.replace("{options}", options)],
+                          env={**clean, "TINYFIN_TUNE_CACHE": "0", **environment}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (int(done.stdout) > 0) == tries
 
@@ -109,6 +109,42 @@ def test_the_log_has_a_line_a_trial():
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "TINYFIN_LOG": "compile"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert sum("autotune: matmul" in line for line in done.stderr.splitlines()) == int(done.stdout)
+
+
+def run_with_log(folder):
+    """Trials of a process, and its lines about them."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT.replace("{options}", ", autotune=True")],
+                          env={**os.environ, "TINYFIN_LOG": "compile", "TINYFIN_TUNE_CACHE": str(folder)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
+    lines = [line for line in done.stderr.splitlines() if "autotune: " in line]
+    return sum("autotune: matmul" in line for line in lines), lines
+
+
+def test_another_process_takes_what_one_chose(tmp_path):
+    assert run_with_log(tmp_path / "cache")[0] > 0
+    (file,) = (tmp_path / "cache").iterdir()
+    trials, lines = run_with_log(tmp_path / "cache")
+    assert trials == 0 and any(str(file) in line for line in lines)
+    file.write_bytes(file.read_bytes()[:-10])
+    trials, lines = run_with_log(tmp_path / "cache")
+    assert trials > 0 and sum("ignored" in line for line in lines) == 1
+    assert run_with_log(tmp_path / "cache")[0] == 0
+
+
+def test_a_folder_that_cannot_be_made_costs_a_line(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    for _ in range(2):
+        trials, lines = run_with_log(tmp_path / "file")
+        assert trials > 0 and sum("choices are not kept" in line for line in lines) == 1
+
+
+def test_keeping_choices_can_be_switched_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run_with_log(0)[0] > 0
+    assert not list(tmp_path.iterdir())
+    assert run_with_log("auto")[0] > 0
+    assert [file.name.startswith("autotune-") for file in (tmp_path / "tinyfin").iterdir()] == [True]
 
 
 def test_a_wrong_value_is_named():
