@@ -3,7 +3,6 @@
 // so that maxima, sums and exponentials need no horizontal steps, and the scores are the right operand of the next product
 // as they lie.
 #pragma once
-#include "runtime/Config.h"
 #include "runtime/kernels/Attention.h"
 #include "runtime/kernels/MatmulPack.h"
 #include "runtime/kernels/VectorMath.h"
@@ -180,7 +179,7 @@ public:
     total += rows;
   }
   /// Shares the rows out to as many calls of fetch().
-  void shareOut(int64_t calls) { perCall = calls > 0 && !config::isDisabled("fetch-ahead") ? (total + calls - 1) / calls : 0; }
+  void shareOut(int64_t calls) { perCall = calls > 0 && gemm::fetchesAhead() ? (total + calls - 1) / calls : 0; }
   int64_t rowsACall() const { return perCall; }
   void fetch() {
     for (int64_t i = 0; i < perCall && current < count; ++i) fetchRow();

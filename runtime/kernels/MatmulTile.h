@@ -2,7 +2,6 @@
 // The register tile of the own matrix product: up to kTileRows rows by kTileCols columns of C are kept in vector
 // registers while k runs. Everything above it (packing, blocking, threads) is in MatmulGemm.h.
 #pragma once
-#include "runtime/Config.h"
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
@@ -49,9 +48,12 @@ template <class Acc> struct TileInputs {
 /// buffers, and the panels' own lines wait behind them.
 inline constexpr int64_t kFetchSteps = 8;
 
+/// Whether TINYFIN_DISABLE does not name fetch-ahead. Libraries compiled ahead of time always fetch.
+bool fetchesAhead();
+
 /// Lines of memory that will be packed soon, fetched into the second cache while tiles multiply: a core that packs what
 /// is far away waits for it. `count` pieces of `lines` neighbouring lines each: across pieces first, each line would be
-/// in a page of its own, and finding pages costs more than all else. TINYFIN_DISABLE=fetch-ahead fetches none.
+/// in a page of its own, and finding pages costs more than all else.
 struct AheadLines {
   const char *at = nullptr;
   int64_t step = 0; // from the last line of a piece to the first of the next one
@@ -62,7 +64,7 @@ struct AheadLines {
   AheadLines(const void *from, int64_t pieces, int64_t bytes, int64_t stride)
       : at(static_cast<const char *>(from)), lines((bytes + 63) / 64), left(lines), count(pieces) {
     step = stride - 64 * (lines - 1);
-    if (pieces <= 0 || bytes <= 0 || config::isDisabled("fetch-ahead")) *this = AheadLines();
+    if (pieces <= 0 || bytes <= 0 || !fetchesAhead()) *this = AheadLines();
   }
   /// Chooses the rate at which `steps` steps of tiles suffice.
   AheadLines &during(int64_t steps) {
