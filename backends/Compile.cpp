@@ -8,12 +8,15 @@
 #include "mlir/IR/Diagnostics.h"
 #include "passes/Pipelines.h"
 #include "runtime/Config.h"
+#include "runtime/FreedMemory.h"
 #include "runtime/Log.h"
 
 using namespace mlir;
 
 namespace tinyfin {
 namespace {
+
+constexpr size_t kManyKernels = 8; // whose compilation leaves so much freed memory behind that it is worth returning
 
 /// Collects a context's errors while it lives.
 class Errors {
@@ -157,9 +160,8 @@ StatusOr<std::shared_ptr<Executable>> compileModule(ModuleOp module, Backend &ba
   return compileTimed(module, backend, options, CompileTimes::Clock::now(), {});
 }
 
-StatusOr<std::shared_ptr<Executable>> compileTrace(std::span<const int64_t> words, llvm::ArrayRef<uint32_t> outputs,
-                                                   Backend &backend, const CompileOptions &options,
-                                                   llvm::ArrayRef<std::string> lines) {
+static StatusOr<std::shared_ptr<Executable>> compileDecoded(std::span<const int64_t> words, llvm::ArrayRef<uint32_t> outputs, Backend &backend,
+                                                            const CompileOptions &options, llvm::ArrayRef<std::string> lines) {
   auto start = CompileTimes::Clock::now();
   CompileTimes times;
   size_t ops = countOps(words);
@@ -175,6 +177,21 @@ StatusOr<std::shared_ptr<Executable>> compileTrace(std::span<const int64_t> word
   }
   times.add("decode", CompileTimes::since(start));
   return compileTimed(*module, backend, options, start, std::move(times));
+}
+
+StatusOr<std::shared_ptr<Executable>> compileTrace(std::span<const int64_t> words, llvm::ArrayRef<uint32_t> outputs,
+                                                   Backend &backend, const CompileOptions &options,
+                                                   llvm::ArrayRef<std::string> lines) {
+  auto compiled = compileDecoded(words, outputs, backend, options, lines);
+  if (!compiled.isOk() || compiled.value()->stats.newKernels < kManyKernels) return compiled;
+  // What compiling took has been freed by now.
+  ExecutableStats &stats = compiled.value()->stats;
+  auto start = CompileTimes::Clock::now();
+  returnFreedMemory();
+  double milliseconds = CompileTimes::since(start);
+  stats.compileTimes.add("return-freed", milliseconds);
+  stats.compileMilliseconds += milliseconds;
+  return compiled;
 }
 
 } // namespace tinyfin

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three orders of greedy best-fit, cheapest first, each tried only when the one before left more than a tenth unused:
-//   1. in order of time (linear: most graphs stop here)
+// Three orders of greedy best-fit, cheapest first, each tried only when the one before left memory unused (in large graphs:
+// more than a tenth of it, as the latter two take quadratic time):
+//   1. in order of time (linear)
 //   2. largest first
 //   3. largest area (bytes x lifetime) first
 #include "passes/Arena.h"
@@ -11,6 +12,8 @@
 
 namespace tinyfin::fin {
 namespace {
+
+constexpr size_t kMany = 4096; // lifetimes: 4 ms for an order
 
 struct Death {
   unsigned last;
@@ -125,7 +128,7 @@ int64_t maxLiveBytes(llvm::ArrayRef<Lifetime> lifetimes) {
 }
 
 ArenaLayout layOutArena(llvm::ArrayRef<Lifetime> lifetimes) {
-  int64_t floor = maxLiveBytes(lifetimes), goodEnough = floor + floor / 10;
+  int64_t floor = maxLiveBytes(lifetimes), goodEnough = floor + floor / (lifetimes.size() > kMany ? 10 : 500);
   ArenaLayout best = inOrderOfTime(lifetimes);
   auto tryLayout = [&](auto weight) {
     if (best.bytes <= goodEnough) return;

@@ -8,6 +8,7 @@
 #include "python/bindings/JitSignature.h"
 #include "runtime/Config.h"
 #include "runtime/Executable.h"
+#include "runtime/FreedMemory.h"
 #include "runtime/Log.h"
 #include <pybind11/stl.h>
 
@@ -18,6 +19,7 @@ PyTypeObject *numberArgumentType = nullptr; // tinyfin.jit.NumberArgument
 
 constexpr size_t kMaxSignatures = 256; // of one function: what has more is called with ever new things
 constexpr size_t kMaxEpochs = 16;
+constexpr size_t kManyOps = 500; // whose recordings leave megabytes of freed memory behind
 
 struct Variant {
   std::unique_ptr<JitProgram> program;
@@ -139,8 +141,15 @@ public:
     return capture->lineOf(*tensor);
   }
 
+  /// The second recording of a large program is the last large thing that goes.
+  ~PyCapture() {
+    capture.reset();
+    if (returnsFreed) returnFreedMemory();
+  }
+
   Arguments flat;
   bool fullgraph;
+  bool returnsFreed = false;
   uint64_t epoch; // at entry
   std::vector<std::shared_ptr<Variant>> candidates;
   std::unique_ptr<Capture> capture;
@@ -221,6 +230,7 @@ private:
     for (auto [bound, tensor] : llvm::zip_equal(known.boundTo, recorded.flat.tensors))
       if (bound != tensor->born) bound = 0;
     known.program->runCaptured(capture);
+    recorded.returnsFreed = known.program->ops() >= kManyOps;
     return "";
   }
 

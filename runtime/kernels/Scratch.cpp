@@ -1,38 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
 // Thread-local blocks that grow and are freed with their thread. Large ones lie on huge pages: panels of operands are
-// walked through in strides that small pages would not bear.
+// walked through in strides that small pages would not bear. Those that do not fill a huge page share one.
 #include "runtime/kernels/Scratch.h"
+#include "runtime/Config.h"
 #include <new>
 #include <sys/mman.h>
+#include <utility>
+#include <vector>
 
 namespace tinyfin {
 namespace {
 
-constexpr size_t kHugePage = 2 << 20, kLarge = 512 << 10;
+constexpr size_t kHugePage = 2 << 20, kLarge = 512 << 10, kPage = 4096, kLine = 64;
+
+size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+void *allocateHuge(size_t bytes) {
+  void *memory = ::operator new(bytes, std::align_val_t(kHugePage));
+  madvise(memory, bytes, MADV_HUGEPAGE);
+  return memory;
+}
+
+/// Huge pages that blocks share; what a block leaves is not used again.
+class SharedPages {
+public:
+  ~SharedPages() {
+    for (void *page : pages) ::operator delete(page, std::align_val_t(kHugePage));
+  }
+  void *take(size_t bytes) {
+    if (bytes > left) pages.push_back(allocateHuge(kHugePage)), left = kHugePage;
+    return static_cast<char *>(pages.back()) + kHugePage - std::exchange(left, left - bytes);
+  }
+
+private:
+  std::vector<void *> pages;
+  size_t left = 0; // of the last one
+};
 
 struct Block {
   void *memory = nullptr;
-  size_t capacity = 0;
-  std::align_val_t alignment() const { return std::align_val_t(capacity < kHugePage ? 64 : kHugePage); }
-  ~Block() { release(); }
+  size_t capacity = 0, alignment = 0; // alignment 0: there is none, or it is part of a shared page
   void release() {
-    ::operator delete(memory, alignment());
-    memory = nullptr, capacity = 0;
+    if (alignment) ::operator delete(memory, std::align_val_t(alignment));
+    memory = nullptr, capacity = alignment = 0;
   }
 };
-thread_local Block blocks[static_cast<int>(ScratchUse::Count)];
+struct Blocks {
+  Block of[static_cast<int>(ScratchUse::Count)];
+  ~Blocks() {
+    for (Block &block : of) block.release();
+  }
+};
+thread_local SharedPages sharedPages;
+thread_local Blocks blocks;
+
+/// Half as much again as is asked for, so that slowly growing shapes do not allocate each time.
+Block allocate(size_t bytes) {
+  const size_t more = bytes + bytes / 2, part = roundUp(bytes + bytes / 8, kPage);
+  if (bytes < kLarge) {
+    const size_t capacity = roundUp(more, kPage);
+    return {::operator new(capacity, std::align_val_t(kLine)), capacity, kLine};
+  }
+  // A part of a shared page has less to spare: what it leaves when it grows is lost.
+  if (part <= kHugePage / 2 && !config::isDisabled("share-scratch")) return {sharedPages.take(part), part, 0};
+  return {allocateHuge(roundUp(more, kHugePage)), roundUp(more, kHugePage), kHugePage};
+}
 
 } // namespace
 
 void *scratchBytes(ScratchUse use, size_t bytes) {
-  Block &block = blocks[static_cast<int>(use)];
+  Block &block = blocks.of[static_cast<int>(use)];
   if (bytes <= block.capacity) return block.memory;
   block.release();
-  // Half as much again, so that slowly growing shapes do not allocate each time.
-  size_t unit = bytes < kLarge ? 4096 : kHugePage, capacity = (bytes + bytes / 2 + unit - 1) & ~(unit - 1);
-  block.memory = ::operator new(capacity, std::align_val_t(unit == kHugePage ? kHugePage : 64));
-  block.capacity = capacity;
-  if (unit == kHugePage) madvise(block.memory, capacity, MADV_HUGEPAGE);
+  block = allocate(bytes);
   return block.memory;
 }
 

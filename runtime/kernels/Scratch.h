@@ -9,7 +9,8 @@ namespace tinyfin {
 /// One block for each use that may be live at the same time in one thread.
 enum class ScratchUse { GemmA, GemmB, GemmC, GemmPacked, GemmPackedRows, Library, LayoutX, LayoutY, LayoutW, Columns, Rows, Weight, Bias, Attention, Count };
 
-/// At least `bytes`, 64-byte aligned; its contents are lost at the next call with the same use.
+/// At least `bytes`, 64-byte aligned; its contents are lost at the next call with the same use. TINYFIN_DISABLE=share-scratch: none
+/// shares a huge page with another.
 void *scratchBytes(ScratchUse use, size_t bytes);
 
 template <class T> T *scratch(ScratchUse use, int64_t count) {
