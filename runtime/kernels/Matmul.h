@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans of matrix products: made once for a static shape, run many times from any thread. How the work is cut into
-// blocks, and the order in which products are added up, depends on the shape alone, never on the threads. Eager kernels
+// Plans of matrix products: made once for a static shape, run many times from any thread. The order in which products
+// are added up depends on the shape alone, never on the threads or on how the work is cut into blocks. Eager kernels
 // and compiled code run the same plans. Blocks can be handed to a consumer while they are in the cache.
 #pragma once
 #include "runtime/DType.h"
@@ -54,7 +54,7 @@ struct TileConsumer {
 /// Who packs B. Lines that one core packs and all others read cost dearly when they are packed again, so a slice of
 /// columns is rather packed by each thread that needs it, once while the thread goes through its blocks of rows.
 enum class MatmulPacking : uint8_t {
-  Chunk,  // each chunk what it needs, if anything
+  Chunk,  // each chunk what it needs, if anything, some panels at a time
   Thread, // a thread's slice of columns
   First,  // all of B in a phase of its own
 };
@@ -66,7 +66,8 @@ struct MatmulBlocking {
   int64_t rows = 0, cols = 0; // of a block
   int64_t rowBlocks = 0, colBlocks = 0, chunks = 0;
   int64_t grain = 1; // chunks that are handed out together
-  static MatmulBlocking choose(const MatmulSpec &spec, const gemm::PackedProduct &product);
+  /// For a pool of `threads`: the process's if 0.
+  static MatmulBlocking choose(const MatmulSpec &spec, const gemm::PackedProduct &product, int threads = 0);
 };
 
 class MatmulPlan {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How matrix products are cut into chunks, by their shape alone.
+// How matrix products are cut into chunks. Whatever the cut, an element's products are added up in the same order.
+#include "runtime/Config.h"
 #include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/PackedProduct.h"
 #include "runtime/kernels/Rounding.h"
@@ -10,7 +11,8 @@ namespace tinyfin {
 namespace {
 
 constexpr int64_t kLeastCols = 256, kMostCols = 512;
-constexpr int64_t kFewRows = 28; // blocks are not made lower
+constexpr int64_t kFewRows = 28;         // blocks are not made lower
+constexpr int64_t kLeastLargeRows = 256; // of products whose cut is searched for
 constexpr int64_t kMostPackedBytes = int64_t(256) << 20;
 
 struct Cut {
@@ -27,9 +29,98 @@ struct Cut {
   void cutCols() { colBlocks += rowMultiple > 1 ? colBlocks : 1; }
 };
 
+/// What a cut costs beside the products themselves, as a part of these: an element that is packed costs as much as
+/// `packingRows` products.
+class CutSearch {
+public:
+  CutSearch(const MatmulSpec &spec, const gemm::PackedProduct &product, int64_t threads)
+      : spec(spec), product(product), threads(threads), packing(static_cast<double>(product.packingRows)),
+        streams(!config::isDisabled("streamed-products")) {}
+
+  MatmulBlocking best() {
+    const int64_t panels = ceilDiv(spec.n, product.panelCols);
+    const int64_t fewest = ceilDiv(spec.n, kWidest);
+    int64_t previous = 0;
+    for (int64_t blocks = fewest; blocks <= std::min(panels, fewest + kMostCuts); ++blocks) {
+      const int64_t cols = std::min(spec.n, ceilDiv(panels, blocks) * product.panelCols);
+      if (cols == previous || (blocks > 1 && cols < kNarrowest)) continue;
+      previous = cols;
+      trySlices(cols);
+      for (int64_t rows = 1; streams && rows <= kMostCuts; ++rows) tryStream(ceilDiv(spec.m, rows), cols);
+    }
+    return found;
+  }
+
+private:
+  static constexpr int64_t kMostCuts = 16, kWidest = 1024,
+                           kNarrowest = 96;                   // columns; what is narrower packs A too often
+  static constexpr int64_t kSliceRows = 104, kLeastRows = 64; // of a chunk
+  static constexpr int64_t kSliceBytes = 1600 << 10;          // of B, beside a block of A in the second cache
+  static constexpr int64_t kStreamElements = 192 << 10;       // of C, likewise: it is added to for each block of k
+  static constexpr double kReading = 0.5; // of what packing costs: A is read again for each block of columns
+  static constexpr double kIntoSlice = 1.5, kIntoGroup = 0.8; // of B: memory that left the second cache, or did not
+  static constexpr double kHeldUp = 0.04;                     // of a thread's last chunk is lost, about
+
+  /// Chunks that do not come out even, and the last one.
+  double unevenness(int64_t chunks) const {
+    return static_cast<double>(ceilDiv(chunks, threads) * threads) / chunks - 1 + kHeldUp * threads / chunks;
+  }
+  double packingOfA(int64_t rows, int64_t cols) const {
+    gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
+    return (product.packsBlock(a, rows, cols) ? packing : kReading * packing) / cols;
+  }
+  void offer(double cost, MatmulPacking how, int64_t rows, int64_t cols) {
+    if (cost >= least) return;
+    least = cost;
+    found.packing = how, found.rows = rows, found.cols = cols;
+    found.rowBlocks = ceilDiv(spec.m, rows), found.colBlocks = ceilDiv(spec.n, cols);
+    found.chunks = found.rowBlocks * found.colBlocks;
+  }
+
+  /// Slices of B that a thread packs once, for all its blocks of rows.
+  void trySlices(int64_t cols) {
+    if (ceilDiv(cols, product.panelCols) * product.panelBytes(spec.k) > kSliceBytes) return;
+    const int64_t colBlocks = ceilDiv(spec.n, cols), least = ceilDiv(spec.m, kSliceRows);
+    int64_t blocks = least;
+    while (blocks * colBlocks % threads && blocks < least + threads) ++blocks;
+    if (blocks * colBlocks % threads || spec.m / blocks < kLeastRows) blocks = least;
+    const int64_t chunks = blocks * colBlocks, own = ceilDiv(chunks, threads);
+    // Slices that a thread's chunks meet, and one more where they end within one.
+    const bool fits = chunks % threads == 0 && (own % blocks == 0 || blocks % own == 0);
+    const int64_t met = ceilDiv(own, blocks) + !fits;
+    const double packingOfB = kIntoSlice * packing * met * cols * threads / (static_cast<double>(spec.m) * spec.n);
+    const int64_t rows = ceilDiv(spec.m, blocks);
+    offer(packingOfA(rows, cols) + packingOfB + unevenness(chunks), MatmulPacking::Thread, rows, cols);
+  }
+
+  /// Each chunk packs its part of B a few panels at a time.
+  void tryStream(int64_t rows, int64_t cols) {
+    const int64_t chunks = ceilDiv(spec.m, rows) * ceilDiv(spec.n, cols);
+    if (rows > product.streamRows || rows < kLeastRows || rows * cols > kStreamElements || chunks < 2 * threads) return;
+    offer(kIntoGroup * packing / rows + packingOfA(rows, cols) + unevenness(chunks), MatmulPacking::Chunk, rows, cols);
+  }
+
+  const MatmulSpec &spec;
+  const gemm::PackedProduct &product;
+  const int64_t threads;
+  const double packing;
+  const bool streams;
+  double least = 1e9;
+  MatmulBlocking found;
+};
+
+/// Enough for every thread to have some chunks, and rows enough for packing B to pay.
+bool isLarge(const MatmulSpec &spec, const gemm::PackedProduct &product) {
+  return spec.batchRank == 0 && spec.m >= kLeastLargeRows &&
+         spec.m * spec.n * spec.k >= product.chunkWork * product.enoughChunks;
+}
+
 } // namespace
 
-MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::PackedProduct &product) {
+MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::PackedProduct &product, int threads) {
+  if (product.streamRows && isLarge(spec, product))
+    if (auto cut = CutSearch(spec, product, threads ? threads : ThreadPool::defaultThreads()).best(); cut.chunks)
+      return cut;
   MatmulBlocking result;
   int64_t batches = spec.batches();
   if (spec.m == 0 || spec.n == 0 || batches == 0) return result;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocking for MatmulGemm.h and PackedProduct.h, after the scheme of Goto and van de Geijn (ACM TOMS 34(3), 2008):
-//   for each block of k (short enough that a block of A and its panel of B stay in the second cache)
+//   for each block of k (short enough that a block of A and some panels of B stay in the second cache)
 //     pack the rows of A into panels of up to kTileRows, if they do not lie well as they are
 //     for each panel of B, for each panel of A: a register tile, added to C from the second block of k on.
+// B comes packed (multiplyPacked), or some panels of it are packed just before they are used (BlockProduct).
 #include "runtime/kernels/MatmulGemm.h"
 #include "runtime/kernels/MatmulDots.h"
 #include "runtime/kernels/MatmulPack.h"
@@ -13,9 +14,11 @@
 namespace tinyfin::gemm {
 namespace {
 
-constexpr int64_t kDepth = 512;               // of k a block, about: tiles fetch a panel of B from the second cache
-constexpr int64_t kLoneDepth = 800;           // up to here k is one block: C is not read again; longer sums round more
+constexpr int64_t kDepth = 384;     // of k a block, at most: what is packed at a time stays in the second cache
+constexpr int64_t kLoneDepth = 800; // up to here k is one block: C is not read again; longer sums round more
 constexpr int64_t kBlockRows = 7 * kTileRows; // of A: larger blocks and their part of C leave the second cache sooner
+constexpr int64_t kStreamRows = 384;          // of A, where B is packed for these rows alone
+constexpr int64_t kStreamPanels = 4;          // of B that are packed at a time: rows of B lie in other pages each
 
 /// k is spread evenly over its blocks.
 struct DepthBlocks {
@@ -138,6 +141,10 @@ template <class Acc, class T> void multiplyPacked(const PackedBlock &block) {
   }
 }
 
+template <class Acc, class T> bool packsBlock(const MatrixView &a, int64_t rows, int64_t cols) {
+  return packsA<Acc, T>(a.row, a.col, rows, cols);
+}
+
 template <class Acc> int64_t panelBytes(int64_t k) { return kTileCols<Acc> * k * static_cast<int64_t>(sizeof(Acc)); }
 
 template <class Acc, class T>
@@ -152,59 +159,96 @@ void packPanels(const MatrixView &b, int64_t k, int64_t n, const PackRange &rang
                 static_cast<const T *>(b.data) + depth * b.row + panel * width * b.col, b.row, b.col);
 }
 
-/// A block whose B is packed here, if at all: a panel at a time while one block of rows uses it, else all panels.
+/// Where a block product is: rows from `row` on, the block of k that begins at k0. At its end k0 is k.
+struct BlockStep {
+  int64_t row, rows, k0, depth;
+};
+
+/// A block whose B is packed here, if at all: some panels at a time, into memory that stays in the second cache while
+/// all rows use them. Meanwhile the lines of the next panels, and a part of the next rows', are fetched.
 template <class Acc, class T> class BlockProduct {
 public:
   BlockProduct(const Block &block, Acc *c, int64_t ldc) : block(block), c(c), ldc(ldc), depths(block.k) {}
 
-  void run(bool accumulate) {
-    for (int64_t i = 0, k0 = 0; k0 < block.k; k0 = depths.begin(++i)) {
-      int64_t depth = depths.begin(i + 1) - k0;
-      if (block.m > kBlockRows && !readsInPlace(width))
-        for (int64_t column = 0; column < block.n; column += width) packB(column, column * depth, k0, depth);
-      for (int64_t row = 0; row < block.m; row += kBlockRows) multiplyRows(row, k0, depth, accumulate || i > 0);
-    }
+  void run(bool accumulate) const {
+    for (BlockStep step = stepAt(0, 0); step.k0 < block.k; step = after(step))
+      multiplyRows(step, accumulate || step.k0 > 0);
   }
 
   static ScratchNeed scratchNeed(int64_t m, int64_t n, int64_t k) {
-    int64_t depth = DepthBlocks(k).most(), panels = m > kBlockRows ? (n + width - 1) / width : 1;
-    return {std::min(m, kBlockRows) * depth + kLanes<Acc>, panels * width * depth, std::min(m, kBlockRows) * n};
+    int64_t depth = DepthBlocks(k).most(), cols = std::min(kStreamPanels * width, (n + width - 1) / width * width);
+    return {std::min(m, kStreamRows) * depth + kLanes<Acc>, cols * depth, std::min(m, kBlockRows) * n};
   }
 
 private:
   static constexpr int64_t width = kTileCols<Acc>;
 
-  /// Few rows do not repay packing, and a single panel is read as it would be packed.
-  bool readsInPlace(int64_t cols) const {
-    return std::is_same_v<Acc, T> && block.bCol == 1 && cols == width && (block.m <= 2 * kTileRows || block.n == width);
+  BlockStep stepAt(int64_t row, int64_t k0) const {
+    return {row, std::min(kStreamRows, block.m - row), k0, std::min(depths.most(), block.k - k0)};
+  }
+  BlockStep after(const BlockStep &step) const {
+    bool isLast = step.row + step.rows == block.m;
+    return stepAt(isLast ? 0 : step.row + step.rows, isLast ? step.k0 + step.depth : step.k0);
+  }
+  const T *aAt(int64_t row, int64_t k0) const {
+    return static_cast<const T *>(block.a) + row * block.aRow + k0 * block.aCol;
   }
   const T *bAt(int64_t column, int64_t k0) const {
     return static_cast<const T *>(block.b) + k0 * block.bRow + column * block.bCol;
   }
-  const Acc *packB(int64_t column, int64_t at, int64_t k0, int64_t depth) const {
-    Acc *packed = scratch<Acc>(ScratchUse::GemmB, scratchNeed(block.m, block.n, block.k).b) + at;
-    packPanel(packed, width, std::min(width, block.n - column), depth, bAt(column, k0), block.bRow, block.bCol);
+  /// Few rows do not repay packing, and a single panel is read as it would be packed.
+  bool readsInPlace() const {
+    return std::is_same_v<Acc, T> && block.bCol == 1 && (block.m <= 2 * kTileRows || block.n == width);
+  }
+  const Acc *packB(const BlockStep &step, int64_t begin, int64_t end) const {
+    Acc *packed = scratch<Acc>(ScratchUse::GemmB, scratchNeed(block.m, block.n, block.k).b);
+    int64_t piece = block.bCol == 1 ? 16 : step.depth; // few rows at a time, through all panels
+    for (int64_t k = 0; k < step.depth; k += piece)
+      for (int64_t column = begin; column < end; column += width)
+        packPanel(packed + (column - begin) * step.depth + k * width, width, std::min(width, end - column),
+                  std::min(piece, step.depth - k), bAt(column, step.k0 + k), block.bRow, block.bCol);
     return packed;
   }
 
-  void multiplyRows(int64_t row, int64_t k0, int64_t depth, bool accumulate) {
-    int64_t rows = std::min(kBlockRows, block.m - row);
-    bool packs = packsA<Acc, T>(block.aRow, block.aCol, rows, block.n);
-    PanelsOfA<Acc> a(static_cast<const T *>(block.a) + row * block.aRow + k0 * block.aCol, block.aRow, block.aCol, rows,
-                     depth, packs);
-    AheadLines ahead;
-    for (int64_t column = 0; column < block.n; column += width) {
-      int64_t cols = std::min(width, block.n - column), bRow = width;
-      const Acc *b = nullptr;
-      if constexpr (std::is_same_v<Acc, T>)
-        if (readsInPlace(cols)) b = bAt(column, k0), bRow = block.bRow;
-      if (!b && block.m > kBlockRows) b = scratch<Acc>(ScratchUse::GemmB, 0) + column * depth;
-      if (!b) {
-        b = packB(column, 0, k0, depth);
-        ahead = linesOf(bAt(column + width, k0), std::min(width, block.n - column - width), block.bCol, depth, block.bRow)
-                    .during(a.count() * depth);
+  /// What is packed next of B, behind the columns that end here.
+  AheadLines nextOfB(const BlockStep &step, const BlockStep &next, int64_t end) const {
+    const bool isLast = end == block.n;
+    if (isLast && next.k0 == block.k) return {};
+    int64_t column = isLast ? 0 : end, cols = std::min(kStreamPanels * width, block.n - column);
+    const BlockStep &at = isLast ? next : step;
+    return linesOf(bAt(column, at.k0), cols, block.bCol, at.depth, block.bRow);
+  }
+  /// The part of the next rows of A that is due while columns [begin, end) are multiplied.
+  AheadLines nextOfA(const BlockStep &next, int64_t begin, int64_t end) const {
+    if (next.k0 == block.k) return {};
+    const bool byRows = block.aCol == 1;
+    int64_t extent = byRows ? next.rows : next.depth, from = extent * begin / block.n, to = extent * end / block.n;
+    return byRows ? linesOf(aAt(next.row + from, next.k0), to - from, block.aRow, next.depth, block.aCol)
+                  : linesOf(aAt(next.row, next.k0 + from), next.rows, block.aRow, to - from, block.aCol);
+  }
+
+  void multiplyRows(const BlockStep &step, bool accumulate) const {
+    bool packs = packsA<Acc, T>(block.aRow, block.aCol, step.rows, block.n);
+    PanelsOfA<Acc> a(aAt(step.row, step.k0), block.aRow, block.aCol, step.rows, step.depth, packs);
+    const BlockStep next = after(step);
+    Acc *out = c + step.row * ldc;
+    for (int64_t begin = 0; begin < block.n; begin += kStreamPanels * width) {
+      const int64_t end = std::min(block.n, begin + kStreamPanels * width);
+      const int64_t packedFrom = readsInPlace() ? end / width * width : begin;
+      const Acc *packed = packedFrom < end ? packB(step, packedFrom, end) : nullptr;
+      AheadLines ahead[2];
+      if (packed) {
+        const int64_t steps = a.count() * ((end - begin + width - 1) / width) * step.depth / 2;
+        ahead[0] = nextOfB(step, next, end).during(steps), ahead[1] = nextOfA(next, begin, end).during(steps);
       }
-      multiplyPanel<Acc>(a, b, bRow, cols, c + row * ldc + column, ldc, accumulate, ahead);
+      for (int64_t column = begin, i = 0; column < end; column += width, ++i) {
+        const Acc *b = nullptr;
+        int64_t bRow = width;
+        if (column >= packedFrom) b = packed + (column - packedFrom) * step.depth;
+        if constexpr (std::is_same_v<Acc, T>)
+          if (!b) b = bAt(column, step.k0), bRow = block.bRow;
+        multiplyPanel<Acc>(a, b, bRow, std::min(width, end - column), out + column, ldc, accumulate, ahead[i % 2]);
+      }
     }
   }
 
@@ -260,6 +304,8 @@ constexpr PackedProduct kOwn = {.panelCols = kTileCols<Acc>,
                                 .packingRows = 16,
                                 .sliceBytes = 2 << 20,
                                 .sharedBytes = 2 << 20,
+                                .streamRows = kStreamRows,
+                                .packsBlock = packsBlock<Acc, T>,
                                 .panelBytes = panelBytes<Acc>,
                                 .packPanels = packPanels<Acc, T>,
                                 .multiplyBlock = multiplyPacked<Acc, T>,

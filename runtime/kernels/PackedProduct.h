@@ -42,6 +42,10 @@ struct PackedProduct {
   int64_t packingRows;  // rows of A that cost as much as reading and packing B
   int64_t sliceBytes;   // of B packed that each thread rather packs for itself than shares
   int64_t sharedBytes;  // of B packed for neighbouring chunks: with a block of A and one of C in the second cache
+  /// Of A in a chunk that packs B for itself, some panels at a time, at most; or 0 where that is never better.
+  int64_t streamRows = 0;
+  /// Whether a block of A is packed; with streamRows.
+  bool (*packsBlock)(const MatrixView &a, int64_t rows, int64_t cols) = nullptr;
   /// Bytes from one panel to the next.
   int64_t (*panelBytes)(int64_t k);
   /// Packs a range of B (k x n) into `packed`, where panel 0 begins.
