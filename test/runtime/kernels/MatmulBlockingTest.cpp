@@ -7,6 +7,7 @@
 #include <cstring>
 
 using namespace tinyfin;
+using test::TestTensor;
 
 namespace {
 
