@@ -61,11 +61,14 @@ enum class MatmulPacking : uint8_t {
 
 /// How a product is cut. A chunk is one block: some rows times some columns of one matrix, all of k.
 struct MatmulBlocking {
+  const gemm::PackedProduct *product = nullptr;
   MatmulPacking packing = MatmulPacking::Chunk;
   bool packsRows = false;     // all of A too, before the blocks
   int64_t rows = 0, cols = 0; // of a block
   int64_t rowBlocks = 0, colBlocks = 0, chunks = 0;
   int64_t grain = 1; // chunks that are handed out together
+  /// By the best product for the shape, for the process's threads.
+  static MatmulBlocking choose(const MatmulSpec &spec);
   /// For a pool of `threads`: the process's if 0.
   static MatmulBlocking choose(const MatmulSpec &spec, const gemm::PackedProduct &product, int threads = 0);
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which product a dtype gets on this machine.
 #include "runtime/kernels/AmxProduct.h"
+#include "runtime/kernels/SplitProduct.h"
 
 namespace tinyfin::gemm {
 
@@ -8,6 +9,8 @@ const PackedProduct &bestProduct(DType dtype) {
   const PackedProduct *tiles = dtype == DType::BF16 ? amx::product() : nullptr;
   return tiles ? *tiles : ownProduct(dtype);
 }
+
+const PackedProduct *largeProduct(DType dtype) { return dtype == DType::F32 ? split::product() : nullptr; }
 
 void multiply(DType dtype, const Block &block) { bestProduct(dtype).multiplyUnpacked(dtype, block); }
 

@@ -37,6 +37,9 @@ public:
       : spec(spec), product(product), threads(threads), packing(static_cast<double>(product.packingRows)),
         streams(!config::isDisabled("streamed-products")) {}
 
+  /// What products and the rest cost, as a part of what the own ones would.
+  double cost() const { return (1 + least) / product.rate; }
+
   MatmulBlocking best() {
     const int64_t panels = ceilDiv(spec.n, product.panelCols);
     const int64_t fewest = ceilDiv(spec.n, kWidest);
@@ -72,7 +75,7 @@ private:
   void offer(double cost, MatmulPacking how, int64_t rows, int64_t cols) {
     if (cost >= least) return;
     least = cost;
-    found.packing = how, found.rows = rows, found.cols = cols;
+    found.product = &product, found.packing = how, found.rows = rows, found.cols = cols;
     found.rowBlocks = ceilDiv(spec.m, rows), found.colBlocks = ceilDiv(spec.n, cols);
     found.chunks = found.rowBlocks * found.colBlocks;
   }
@@ -89,12 +92,13 @@ private:
     const bool fits = chunks % threads == 0 && (own % blocks == 0 || blocks % own == 0);
     const int64_t met = ceilDiv(own, blocks) + !fits;
     const double packingOfB = kIntoSlice * packing * met * cols * threads / (static_cast<double>(spec.m) * spec.n);
-    const int64_t rows = ceilDiv(spec.m, blocks);
+    const int64_t rows = std::min(spec.m, roundUp(ceilDiv(spec.m, blocks), product.rowMultiple));
     offer(packingOfA(rows, cols) + packingOfB + unevenness(chunks), MatmulPacking::Thread, rows, cols);
   }
 
   /// Each chunk packs its part of B a few panels at a time.
   void tryStream(int64_t rows, int64_t cols) {
+    rows = std::min(spec.m, roundUp(rows, product.rowMultiple));
     const int64_t chunks = ceilDiv(spec.m, rows) * ceilDiv(spec.n, cols);
     if (rows > product.streamRows || rows < kLeastRows || rows * cols > kStreamElements || chunks < 2 * threads) return;
     offer(kIntoGroup * packing / rows + packingOfA(rows, cols) + unevenness(chunks), MatmulPacking::Chunk, rows, cols);
@@ -117,11 +121,21 @@ bool isLarge(const MatmulSpec &spec, const gemm::PackedProduct &product) {
 
 } // namespace
 
+MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec) {
+  const gemm::PackedProduct &usual = gemm::bestProduct(spec.dtype), *large = gemm::largeProduct(spec.dtype);
+  if (!large || !isLarge(spec, *large)) return choose(spec, usual);
+  const int threads = ThreadPool::defaultThreads();
+  CutSearch usualCut(spec, usual, threads), largeCut(spec, *large, threads);
+  MatmulBlocking found = largeCut.best();
+  usualCut.best();
+  return found.chunks && largeCut.cost() < usualCut.cost() ? found : choose(spec, usual);
+}
+
 MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::PackedProduct &product, int threads) {
   if (product.streamRows && isLarge(spec, product))
     if (auto cut = CutSearch(spec, product, threads ? threads : ThreadPool::defaultThreads()).best(); cut.chunks)
       return cut;
-  MatmulBlocking result;
+  MatmulBlocking result{&product};
   int64_t batches = spec.batches();
   if (spec.m == 0 || spec.n == 0 || batches == 0) return result;
   int64_t depth = std::max<int64_t>(spec.k, 1), panels = ceilDiv(spec.n, product.panelCols);

@@ -75,12 +75,12 @@ struct MatmulPlan::Call {
 MatmulPlan MatmulPlan::create(const MatmulSpec &spec, const MatmulBlocking &blocking) {
   MatmulPlan plan;
   plan.spec = spec;
-  plan.product = &gemm::bestProduct(spec.dtype);
+  plan.product = blocking.product ? blocking.product : &gemm::bestProduct(spec.dtype);
   plan.blocking = blocking;
   return plan;
 }
 StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
-  return create(spec, MatmulBlocking::choose(spec, gemm::bestProduct(spec.dtype)));
+  return create(spec, MatmulBlocking::choose(spec));
 }
 
 size_t MatmulPlan::packedBytes() const {
@@ -145,7 +145,8 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
     panels = packSlice(call, b.data, spec.rightBatch(batch) * blocking.colBlocks + col / blocking.cols, cols);
   if (panels) {
     auto *multiply = rounds ? product->multiplyRounded : product->multiplyBlock;
-    multiply({a, rows, spec.k, panels, cols, c, ldc, std::min(blocking.rows, spec.m - row - rows), packedRows});
+    multiply({a, rows, spec.k, panels, cols, c, ldc, std::min(blocking.rows, spec.m - row - rows), packedRows,
+              call.packed ? gemm::MatrixView{} : b});
   } else {
     product->multiplyUnpacked(spec.dtype, {.m = rows,
                                            .n = cols,

@@ -72,7 +72,7 @@ std::vector<TuneCandidate> candidatesOf(const MatmulSpec &spec, const std::vecto
 
 Words keyOf(const MatmulSpec &spec, bool isFinished) {
   Words key{'m', static_cast<int64_t>(spec.dtype), spec.transposeLhs + 2 * spec.transposeRhs + 4 * isFinished, spec.m, spec.n, spec.k,
-            ThreadPool::process().threads(), spec.batchRank};
+            ThreadPool::process().threads(), MatmulBlocking::choose(spec).product == gemm::largeProduct(spec.dtype), spec.batchRank};
   for (int i = 0; i < spec.batchRank; ++i) key.insert(key.end(), {spec.batch[i], spec.lhsStride[i], spec.rhsStride[i]});
   return key;
 }
@@ -80,10 +80,10 @@ Words keyOf(const MatmulSpec &spec, bool isFinished) {
 } // namespace
 
 std::vector<MatmulBlocking> otherBlockings(const MatmulSpec &spec) {
-  const gemm::PackedProduct &product = gemm::bestProduct(spec.dtype);
-  const MatmulBlocking rule = MatmulBlocking::choose(spec, product);
+  const MatmulBlocking rule = MatmulBlocking::choose(spec);
   std::vector<MatmulBlocking> others;
   if (rule.chunks == 0) return others;
+  const gemm::PackedProduct &product = *rule.product;
   auto add = [&](auto change) {
     MatmulBlocking changed = rule;
     bool isKnown = !change(changed) || std::any_of(others.begin(), others.end(), [&](const MatmulBlocking &other) {
@@ -101,7 +101,7 @@ std::vector<MatmulBlocking> otherBlockings(const MatmulSpec &spec) {
 StatusOr<MatmulPlan> tunedMatmul(const MatmulSpec &spec, bool isFinished, TuneNotes &notes) {
   std::vector<MatmulBlocking> blockings = otherBlockings(spec);
   if (blockings.empty()) return MatmulPlan::create(spec);
-  blockings.insert(blockings.begin(), MatmulBlocking::choose(spec, gemm::bestProduct(spec.dtype)));
+  blockings.insert(blockings.begin(), MatmulBlocking::choose(spec));
   std::string what = "matmul " + std::string(tinyfin::nameOf(spec.dtype)) + " " + std::to_string(spec.batches()) + " x " + std::to_string(spec.m) + "x" +
                      std::to_string(spec.n) + "x" + std::to_string(spec.k) + (spec.transposeLhs ? ", left transposed" : "") +
                      (spec.transposeRhs ? ", right transposed" : "") + (isFinished ? ", finished by a kernel" : "");

@@ -25,6 +25,7 @@ struct PackedBlock {
   int64_t ldc;
   int64_t rowsAfter;                // rows of A behind these that are probably next: worth fetching
   const void *packedRows = nullptr; // what `packRows` made of A, from the block's first row, if it was packed
+  MatrixView b = {};                // what the panels were packed from, from the first one's first column
 };
 
 /// The part of B that one piece of packing covers: depth [depthBegin, depthEnd), panels [panelBegin, panelEnd).
@@ -42,6 +43,7 @@ struct PackedProduct {
   int64_t packingRows;  // rows of A that cost as much as reading and packing B
   int64_t sliceBytes;   // of B packed that each thread rather packs for itself than shares
   int64_t sharedBytes;  // of B packed for neighbouring chunks: with a block of A and one of C in the second cache
+  double rate = 1;      // of its multiply-adds, to the own product's of the dtype
   /// Of A in a chunk that packs B for itself, some panels at a time, at most; or 0 where that is never better.
   int64_t streamRows = 0;
   /// Whether a block of A is packed; with streamRows.
@@ -63,7 +65,9 @@ struct PackedProduct {
 
 /// The own product, for every float dtype (bf16 and f16 are widened while packing).
 const PackedProduct &ownProduct(DType dtype);
-/// The best of this machine that the settings allow.
+/// The best of this machine that the settings allow, for products of any size.
 const PackedProduct &bestProduct(DType dtype);
+/// One that is better for some that are large, or null: see MatmulBlocking::choose.
+const PackedProduct *largeProduct(DType dtype);
 
 } // namespace tinyfin::gemm

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B. 24 products of tiles take 14 loads: the order keeps one operand's part
+// while the other's changes.
+#include "runtime/kernels/SplitTile.h"
+#include <algorithm>
+
+namespace tinyfin::split {
+
+#ifdef TINYFIN_AMX_TARGETS
+namespace {
+
+template <int part> TINYFIN_TARGET_AMX inline void loadA(const char *a, int tile) {
+  const char *from = a + part * kPartBytes;
+  if (tile == 0)
+    _tile_loadd(4, from, 64);
+  else
+    _tile_loadd(5, from + kTileBytes, 64);
+}
+template <int part> TINYFIN_TARGET_AMX inline void loadB(const char *b, int tile) {
+  const char *from = b + part * kPartBytes;
+  if (tile == 0)
+    _tile_loadd(6, from, 64);
+  else
+    _tile_loadd(7, from + kTileBytes, 64);
+}
+
+/// Products with another part of A; the tiles of B stay.
+template <int part> TINYFIN_TARGET_AMX inline void multiplyByA(const char *a) {
+  loadA<part>(a, 0);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(1, 4, 7);
+  loadA<part>(a, 1);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_dpbf16ps(3, 5, 7);
+}
+
+/// Products with another part of B; the tiles of A stay.
+template <int part> TINYFIN_TARGET_AMX inline void multiplyByB(const char *b) {
+  loadB<part>(b, 0);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(2, 5, 6);
+  loadB<part>(b, 1);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(3, 5, 7);
+}
+
+TINYFIN_TARGET_AMX inline void storeRows(PendingSums &pending, int64_t count) {
+  count = std::min(count, pending.rows);
+  const float *sums = pending.sums;
+  float *c = pending.c;
+  pending.rows -= count, pending.sums += count * kSquare, pending.c += count * pending.ldc;
+  const auto low = static_cast<__mmask16>(pending.columns), high = static_cast<__mmask16>(pending.columns >> 16);
+  for (; count > 0; --count, sums += kSquare, c += pending.ldc) {
+    __m512 first = _mm512_load_ps(sums), second = _mm512_load_ps(sums + 16);
+    if (pending.accumulate) {
+      first = _mm512_add_ps(first, _mm512_maskz_loadu_ps(low, c));
+      second = _mm512_add_ps(second, _mm512_maskz_loadu_ps(high, c + 16));
+    }
+    _mm512_mask_storeu_ps(c, low, first);
+    _mm512_mask_storeu_ps(c + 16, high, second);
+  }
+}
+
+TINYFIN_TARGET_AMX void multiplyTiles(const char *a, const char *b, int64_t steps, float *sums, PendingSums &pending,
+                                      gemm::AheadLines &ahead) {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  const int64_t rowsAStep = (pending.rows + steps - 1) / std::max<int64_t>(steps, 1);
+  __m512 awake = _mm512_setzero_ps(); // stores of tiles need the floating point units, which fall asleep
+  for (; steps > 0; --steps, a += kStepBytes, b += kStepBytes) {
+    ahead.fetchSome();
+    loadB<0>(b, 0);
+    loadA<2>(a, 0);
+    _tile_dpbf16ps(0, 4, 6);
+    loadB<0>(b, 1);
+    _tile_dpbf16ps(1, 4, 7);
+    loadA<2>(a, 1);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+    multiplyByA<1>(a);
+    multiplyByB<1>(b);
+    if (pending.rows) storeRows(pending, rowsAStep);
+    multiplyByA<0>(a);
+    multiplyByB<2>(b);
+    multiplyByB<0>(b);
+    awake = _mm512_fmadd_ps(awake, awake, awake);
+    asm volatile("" : "+v"(awake));
+  }
+  _tile_stored(0, sums, kSquare * sizeof(float));
+  _tile_stored(1, sums + 16, kSquare * sizeof(float));
+  _tile_stored(2, sums + 16 * kSquare, kSquare * sizeof(float));
+  _tile_stored(3, sums + 16 * kSquare + 16, kSquare * sizeof(float));
+}
+
+TINYFIN_TARGET_AMX void storeAll(PendingSums &pending) { storeRows(pending, pending.rows); }
+
+} // namespace
+
+void multiplySquare(const char *a, const char *b, int64_t steps, float *sums, PendingSums &pending,
+                    gemm::AheadLines &ahead) {
+  multiplyTiles(a, b, steps, sums, pending, ahead);
+}
+void storePending(PendingSums &pending) { storeAll(pending); }
+
+#else
+
+void multiplySquare(const char *, const char *, int64_t, float *, PendingSums &, gemm::AheadLines &) {}
+void storePending(PendingSums &) {}
+
+#endif
+
+} // namespace tinyfin::split
