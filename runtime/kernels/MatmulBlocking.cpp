@@ -29,16 +29,14 @@ struct Cut {
   void cutCols() { colBlocks += rowMultiple > 1 ? colBlocks : 1; }
 };
 
-/// What a cut costs beside the products themselves, as a part of these: an element that is packed costs as much as
-/// `packingRows` products.
+/// What a cut costs beside the products themselves, as a part of these.
 class CutSearch {
 public:
   CutSearch(const MatmulSpec &spec, const gemm::PackedProduct &product, int64_t threads)
-      : spec(spec), product(product), threads(threads), packing(static_cast<double>(product.packingRows)),
-        streams(!config::isDisabled("streamed-products")) {}
+      : spec(spec), product(product), threads(threads), streams(!config::isDisabled("streamed-products")) {}
 
   /// What products and the rest cost, as a part of what the own ones would.
-  double cost() const { return (1 + least) / product.rate; }
+  double cost() const { return (1 + least) / product.costs.rate; }
 
   MatmulBlocking best() {
     const int64_t panels = ceilDiv(spec.n, product.panelCols);
@@ -58,11 +56,12 @@ private:
   static constexpr int64_t kMostCuts = 16, kWidest = 1024,
                            kNarrowest = 96;                   // columns; what is narrower packs A too often
   static constexpr int64_t kSliceRows = 104, kLeastRows = 64; // of a chunk
-  static constexpr int64_t kSliceBytes = 1600 << 10;          // of B, beside a block of A in the second cache
+  static constexpr int64_t kSliceBytes = 1800 << 10;          // of B, beside a block of A in the second cache
   static constexpr int64_t kStreamElements = 192 << 10;       // of C, likewise: it is added to for each block of k
+  static constexpr int64_t kEasyBytes = 1 << 20;              // of B; of more, parts leave the second cache
+  static constexpr double kSpilt = 0.1;                       // lost of the rate if it is twice as much
   static constexpr double kReading = 0.5; // of what packing costs: A is read again for each block of columns
-  static constexpr double kIntoSlice = 1.5, kIntoGroup = 0.8; // of B: memory that left the second cache, or did not
-  static constexpr double kHeldUp = 0.04;                     // of a thread's last chunk is lost, about
+  static constexpr double kHeldUp = 0.04; // of a thread's last chunk is lost, about
 
   /// Chunks that do not come out even, and the last one.
   double unevenness(int64_t chunks) const {
@@ -70,7 +69,8 @@ private:
   }
   double packingOfA(int64_t rows, int64_t cols) const {
     gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
-    return (product.packsBlock(a, rows, cols) ? packing : kReading * packing) / cols;
+    const double packing = spec.transposeLhs ? product.costs.ofTurnedA : product.costs.ofA;
+    return (product.packsBlock(a, rows, cols) ? 1 : kReading) * packing / cols;
   }
   void offer(double cost, MatmulPacking how, int64_t rows, int64_t cols) {
     if (cost >= least) return;
@@ -82,7 +82,8 @@ private:
 
   /// Slices of B that a thread packs once, for all its blocks of rows.
   void trySlices(int64_t cols) {
-    if (ceilDiv(cols, product.panelCols) * product.panelBytes(spec.k) > kSliceBytes) return;
+    const int64_t bytes = ceilDiv(cols, product.panelCols) * product.panelBytes(spec.k);
+    if (bytes > kSliceBytes) return;
     const int64_t colBlocks = ceilDiv(spec.n, cols), least = ceilDiv(spec.m, kSliceRows);
     int64_t blocks = least;
     while (blocks * colBlocks % threads && blocks < least + threads) ++blocks;
@@ -91,9 +92,10 @@ private:
     // Slices that a thread's chunks meet, and one more where they end within one.
     const bool fits = chunks % threads == 0 && (own % blocks == 0 || blocks % own == 0);
     const int64_t met = ceilDiv(own, blocks) + !fits;
-    const double packingOfB = kIntoSlice * packing * met * cols * threads / (static_cast<double>(spec.m) * spec.n);
+    const double packingOfB = product.costs.intoSlice * met * cols * threads / (static_cast<double>(spec.m) * spec.n);
     const int64_t rows = std::min(spec.m, roundUp(ceilDiv(spec.m, blocks), product.rowMultiple));
-    offer(packingOfA(rows, cols) + packingOfB + unevenness(chunks), MatmulPacking::Thread, rows, cols);
+    const double spilt = kSpilt * std::max(0.0, static_cast<double>(bytes) / kEasyBytes - 1);
+    offer(packingOfA(rows, cols) + packingOfB + spilt + unevenness(chunks), MatmulPacking::Thread, rows, cols);
   }
 
   /// Each chunk packs its part of B a few panels at a time.
@@ -101,13 +103,13 @@ private:
     rows = std::min(spec.m, roundUp(rows, product.rowMultiple));
     const int64_t chunks = ceilDiv(spec.m, rows) * ceilDiv(spec.n, cols);
     if (rows > product.streamRows || rows < kLeastRows || rows * cols > kStreamElements || chunks < 2 * threads) return;
-    offer(kIntoGroup * packing / rows + packingOfA(rows, cols) + unevenness(chunks), MatmulPacking::Chunk, rows, cols);
+    offer(product.costs.intoGroup / rows + packingOfA(rows, cols) + unevenness(chunks), MatmulPacking::Chunk, rows,
+          cols);
   }
 
   const MatmulSpec &spec;
   const gemm::PackedProduct &product;
   const int64_t threads;
-  const double packing;
   const bool streams;
   double least = 1e9;
   MatmulBlocking found;

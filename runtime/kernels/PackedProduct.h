@@ -33,17 +33,24 @@ struct PackRange {
   int64_t panelBegin, panelEnd, depthBegin, depthEnd;
 };
 
+/// What packing an element costs, in multiply-adds, and the rate of those.
+struct ProductCosts {
+  double ofA = 0, ofTurnedA = 0;       // rows of A in lines along k, or across
+  double intoSlice = 0, intoGroup = 0; // B: into memory that left the second cache in between, or did not
+  double rate = 1;                     // to the own product's
+};
+
 struct PackedProduct {
-  int64_t panelCols;    // columns of B in a panel
-  int64_t blockRows;    // of A in a block, at most
-  int64_t rowMultiple;  // blocks of fewer rows than A has are multiples of it
-  int64_t depthPiece;   // ranges of depth begin at multiples of it
-  int64_t chunkWork;    // multiply-adds worth handing to a thread: about 5 us
-  int64_t enoughChunks; // more are not needed for a thread that is held up to leave little behind
-  int64_t packingRows;  // rows of A that cost as much as reading and packing B
-  int64_t sliceBytes;   // of B packed that each thread rather packs for itself than shares
-  int64_t sharedBytes;  // of B packed for neighbouring chunks: with a block of A and one of C in the second cache
-  double rate = 1;      // of its multiply-adds, to the own product's of the dtype
+  int64_t panelCols;       // columns of B in a panel
+  int64_t blockRows;       // of A in a block, at most
+  int64_t rowMultiple;     // blocks of fewer rows than A has are multiples of it
+  int64_t depthPiece;      // ranges of depth begin at multiples of it
+  int64_t chunkWork;       // multiply-adds worth handing to a thread: about 5 us
+  int64_t enoughChunks;    // more are not needed for a thread that is held up to leave little behind
+  int64_t packingRows;     // rows of A that cost as much as reading and packing B
+  int64_t sliceBytes;      // of B packed that each thread rather packs for itself than shares
+  int64_t sharedBytes;     // of B packed for neighbouring chunks: with a block of A and one of C in the second cache
+  ProductCosts costs = {}; // with streamRows
   /// Of A in a chunk that packs B for itself, some panels at a time, at most; or 0 where that is never better.
   int64_t streamRows = 0;
   /// Whether a block of A is packed; with streamRows.

@@ -13,20 +13,13 @@ namespace tinyfin::split {
 namespace {
 
 using amx::Isa;
-constexpr int64_t kRows = 384, kCols = 2048; // of C at a time
+constexpr int64_t kRows = 256, kCols = 2048; // of C at a time
 constexpr int64_t kBlockDepth = 512;         // of k: A's rows, some panels of B and C stay in the second cache
 constexpr int64_t kGroup = 4;                // panels of B that are packed at a time
-constexpr int64_t kStepsAFetch = 8;          // gemm::AheadLines counts in these
 
 Lines linesOf(const void *data, int64_t extentStride, int64_t depthStride, int64_t extent, int64_t k) {
   const bool alongK = depthStride == 1;
   return {static_cast<const float *>(data), alongK ? extentStride : depthStride, alongK, extent, k};
-}
-
-gemm::AheadLines aheadOf(const Lines &lines, int64_t i, int64_t extent, int64_t p, int64_t depth) {
-  const int64_t size = sizeof(float);
-  return lines.alongK ? gemm::AheadLines(lines.at(i, p), extent, depth * size, lines.stride * size)
-                      : gemm::AheadLines(lines.at(i, p), depth, extent * size, lines.stride * size);
 }
 
 /// C[m, n] = A * B; B's panels are in `packedB`, or null.
@@ -65,14 +58,9 @@ private:
     for (int64_t first = 0; first < cols; first += kGroup * kSquare) {
       const int64_t end = std::min(cols, first + kGroup * kSquare);
       auto [b, bBytes] = panelsOfB(first, end, k0, d);
-      gemm::AheadLines ahead[] = {nextOfB(end, k0, d), nextOfA(first, end, k0, d)};
-      for (gemm::AheadLines &lines : ahead)
-        lines.during(kStepsAFetch * steps * std::max<int64_t>(1, panels * panelsOf(end - first) / 2));
-      int64_t squares = 0;
       for (int64_t j = first; j < end; j += kSquare, b += bBytes) {
         largestOfB[j / kSquare] = std::max(largestOfB[j / kSquare], largest(b, steps));
-        for (int64_t i = 0; i < panels; ++i)
-          multiplySquareAt(a + i * bytes, b, steps, i * kSquare, j, k0 > 0, ahead[squares++ % 2]);
+        for (int64_t i = 0; i < panels; ++i) multiplySquareAt(a + i * bytes, b, steps, i * kSquare, j, k0 > 0);
       }
     }
   }
@@ -90,31 +78,12 @@ private:
     return {packed, bytes};
   }
 
-  gemm::AheadLines nextOfB(int64_t end, int64_t k0, int64_t d) const {
-    if (product.packedB || (end == cols && k0 + d == k)) return {};
-    const int64_t begin = end == cols ? 0 : end, p = end == cols ? k0 + d : k0;
-    return aheadOf(product.b, column + begin, std::min(kGroup * kSquare, cols - begin), p, std::min(depth, k - p));
-  }
-  /// The part of A's next block of k that is due while columns [first, end) are multiplied.
-  gemm::AheadLines nextOfA(int64_t first, int64_t end, int64_t k0, int64_t d) const {
-    const int64_t p = k0 + d, next = std::min(depth, k - p);
-    if (p == k) return {};
-    if (product.a.alongK)
-      return aheadOf(product.a, row + rows * first / cols, rows * end / cols - rows * first / cols, p, next);
-    return aheadOf(product.a, row, rows, p + next * first / cols, next * end / cols - next * first / cols);
-  }
-
-  void multiplySquareAt(const char *a, const char *b, int64_t steps, int64_t i, int64_t j, bool accumulate,
-                        gemm::AheadLines &ahead) {
-    float *to = sums[turn ^= 1].data();
-    multiplySquare(a, b, steps, to, pending, ahead);
+  void multiplySquareAt(const char *a, const char *b, int64_t steps, int64_t i, int64_t j, bool accumulate) {
     const int64_t width = std::min(kSquare, cols - j);
-    pending = {to,
-               product.c + (row + i) * product.ldc + column + j,
-               product.ldc,
-               std::min(kSquare, rows - i),
-               static_cast<uint32_t>((uint64_t(1) << width) - 1),
-               accumulate};
+    const PendingSums next{sums[turn ^= 1].data(),      product.c + (row + i) * product.ldc + column + j,  product.ldc,
+                           std::min(kSquare, rows - i), static_cast<uint32_t>((uint64_t(1) << width) - 1), accumulate};
+    multiplySquare(a, b, steps, next, pending);
+    pending = next;
   }
 
   void multiplyByVectors(int64_t i, int64_t j) const {
@@ -177,7 +146,7 @@ constexpr gemm::PackedProduct kProduct = {.panelCols = kSquare,
                                           .packingRows = 60,
                                           .sliceBytes = 1600 << 10,
                                           .sharedBytes = 1600 << 10,
-                                          .rate = 2.3,
+                                          .costs = {.ofA = 48, .ofTurnedA = 66, .intoSlice = 60, .intoGroup = 66, .rate = 2},
                                           .streamRows = kRows,
                                           .packsBlock = packsBlock,
                                           .panelBytes = panelBytes,

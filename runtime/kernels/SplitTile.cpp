@@ -61,16 +61,20 @@ TINYFIN_TARGET_AMX inline void storeRows(PendingSums &pending, int64_t count) {
   }
 }
 
-TINYFIN_TARGET_AMX void multiplyTiles(const char *a, const char *b, int64_t steps, float *sums, PendingSums &pending,
-                                      gemm::AheadLines &ahead) {
+TINYFIN_TARGET_AMX void multiplyTiles(const char *a, const char *b, int64_t steps, const PendingSums &next,
+                                      PendingSums &pending) {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  const int64_t rowsAStep = (pending.rows + steps - 1) / std::max<int64_t>(steps, 1);
+  const int64_t rowsAStep = (kSquare + steps - 1) / std::max<int64_t>(steps, 1);
+  int64_t fetched = 0;
   __m512 awake = _mm512_setzero_ps(); // stores of tiles need the floating point units, which fall asleep
   for (; steps > 0; --steps, a += kStepBytes, b += kStepBytes) {
-    ahead.fetchSome();
+    for (const int64_t end = std::min(fetched + rowsAStep, next.rows); fetched < end; ++fetched) {
+      __builtin_prefetch(next.c + fetched * next.ldc, 1, 2);
+      __builtin_prefetch(next.c + fetched * next.ldc + 16, 1, 2);
+    }
     loadB<0>(b, 0);
     loadA<2>(a, 0);
     _tile_dpbf16ps(0, 4, 6);
@@ -88,6 +92,7 @@ TINYFIN_TARGET_AMX void multiplyTiles(const char *a, const char *b, int64_t step
     awake = _mm512_fmadd_ps(awake, awake, awake);
     asm volatile("" : "+v"(awake));
   }
+  float *sums = next.sums;
   _tile_stored(0, sums, kSquare * sizeof(float));
   _tile_stored(1, sums + 16, kSquare * sizeof(float));
   _tile_stored(2, sums + 16 * kSquare, kSquare * sizeof(float));
@@ -98,15 +103,14 @@ TINYFIN_TARGET_AMX void storeAll(PendingSums &pending) { storeRows(pending, pend
 
 } // namespace
 
-void multiplySquare(const char *a, const char *b, int64_t steps, float *sums, PendingSums &pending,
-                    gemm::AheadLines &ahead) {
-  multiplyTiles(a, b, steps, sums, pending, ahead);
+void multiplySquare(const char *a, const char *b, int64_t steps, const PendingSums &next, PendingSums &pending) {
+  multiplyTiles(a, b, steps, next, pending);
 }
 void storePending(PendingSums &pending) { storeAll(pending); }
 
 #else
 
-void multiplySquare(const char *, const char *, int64_t, float *, PendingSums &, gemm::AheadLines &) {}
+void multiplySquare(const char *, const char *, int64_t, const PendingSums &, PendingSums &) {}
 void storePending(PendingSums &) {}
 
 #endif
