@@ -188,7 +188,8 @@ size_t MatmulPlan::prepackedBytes() const { return constant ? constant->packedBy
 int64_t MatmulPlan::chunks() const { return constant ? constant->chunks() : blocking.chunks; }
 
 Status MatmulPlan::prepack(const void *rhs, ThreadPool &pool) {
-  if (ConstantProduct::suits(spec) && !config::isDisabled("constant-products")) {
+  const gemm::PackedProduct &usual = gemm::bestProduct(spec.dtype);
+  if (product == &usual && ConstantProduct::suits(spec) && !config::isDisabled("constant-products")) {
     auto made = ConstantProduct::create(spec, rhs, pool);
     if (made.isOk()) constant = std::move(made.value());
     return made.isOk() ? Status::ok() : made.status();
@@ -199,6 +200,10 @@ Status MatmulPlan::prepack(const void *rhs, ThreadPool &pool) {
                          "matmul: no " + std::to_string(packedBytes()) + " bytes for a packed operand");
   prepacked.reset(memory, [](std::byte *packed) { ::operator delete(packed, kAlignment); });
   pack(rhs, memory, pool);
+  if (product->keepsExactly && !product->keepsExactly(memory, spec.k, spec.n)) {
+    *this = create(spec, MatmulBlocking::choose(spec, usual));
+    return prepack(rhs, pool);
+  }
   return Status::ok();
 }
 

@@ -68,6 +68,8 @@ struct PackedProduct {
   /// as many bytes as B's. Or null.
   bool (*packsRows)(const MatrixView &a) = nullptr;
   void (*packRows)(const MatrixView &a, int64_t k, int64_t m, const PackRange &range, void *packed) = nullptr;
+  /// Whether all panels of B (k x n) hold all that B did; or null: they do.
+  bool (*keepsExactly)(const void *packed, int64_t k, int64_t n) = nullptr;
 };
 
 /// The own product, for every float dtype (bf16 and f16 are widened while packing).

@@ -4,6 +4,7 @@
 #include "runtime/kernels/SplitPack.h"
 #include <algorithm>
 #include <array>
+#include <bit>
 #ifdef TINYFIN_AMX_TARGETS
 #include <immintrin.h>
 #endif
@@ -34,7 +35,7 @@ TINYFIN_TARGET_AVX512 inline Parts splitVector(__m512i bits, __m512i &magnitude)
   return parts;
 }
 
-TINYFIN_TARGET_AVX512 inline __m512i load(const float *from) { return _mm512_loadu_si512(from); }
+TINYFIN_TARGET_AVX512 inline __m512i loadBits(const float *from) { return _mm512_loadu_si512(from); }
 TINYFIN_TARGET_AVX512 inline void put(char *to, int64_t line, __m512i value) {
   _mm512_store_si512(to + line * 64, value);
 }
@@ -49,7 +50,7 @@ TINYFIN_TARGET_AVX512 void splitAlong(char *to, int64_t partBytes, const float *
   }();
   const __m512i upperWords = _mm512_load_si512(odd.data());
   for (int64_t line = 0; line < kTileLines; ++line, from += stride) {
-    Parts low = splitVector(load(from), magnitude), high = splitVector(load(from + 16), magnitude);
+    Parts low = splitVector(loadBits(from), magnitude), high = splitVector(loadBits(from + 16), magnitude);
 #pragma unroll
     for (int part = 0; part < kParts; ++part)
       put(to + part * partBytes, line, _mm512_permutex2var_epi16(low.of[part], upperWords, high.of[part]));
@@ -60,7 +61,7 @@ TINYFIN_TARGET_AVX512 void splitAlong(char *to, int64_t partBytes, const float *
 TINYFIN_TARGET_AVX512 void splitAcross(char *to, int64_t partBytes, const float *from, int64_t stride,
                                        __m512i &magnitude) {
   for (int64_t line = 0; line < kTileLines; ++line, from += 2 * stride) {
-    Parts even = splitVector(load(from), magnitude), odd = splitVector(load(from + stride), magnitude);
+    Parts even = splitVector(loadBits(from), magnitude), odd = splitVector(loadBits(from + stride), magnitude);
 #pragma unroll
     for (int part = 0; part < kParts; ++part)
       put(to + part * partBytes, line, _mm512_or_si512(_mm512_srli_epi32(even.of[part], 16), odd.of[part]));
@@ -158,7 +159,24 @@ void pack(Side side, char *to, int64_t bytes, const Lines &lines, const amx::Pac
 
 uint32_t largest(const char *packed, int64_t steps) { return largestOf(packed, steps); }
 
+void unpackB(float *to, const char *panel, int64_t k) {
+  for (int64_t p = 0; p < k; ++p)
+    for (int64_t j = 0; j < kSquare; ++j) {
+      const char *step = panel + p / kDepth * kStepBytes + j / kTile * kTileBytes;
+      const int64_t word = p % kDepth / 2 * kDepth + j % kTile * 2 + p % 2;
+      float sum = 0;
+      for (int part = kParts; part-- > 0;) {
+        const auto bits = static_cast<uint32_t>(reinterpret_cast<const uint16_t *>(step + part * kPartBytes)[word])
+                          << 16;
+        sum += std::bit_cast<float>(bits);
+      }
+      to[p * kSquare + j] = sum;
+    }
+}
+
 #else
+
+void unpackB(float *, const char *, int64_t) {}
 
 void pack(Side, char *, int64_t, const Lines &, const amx::PackRange &, int64_t) {}
 uint32_t largest(const char *, int64_t) { return 0; }

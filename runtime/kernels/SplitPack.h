@@ -35,6 +35,9 @@ enum class Side : uint8_t { A, B };
 /// step of k is that of range.depthBegin if `first`, else that of 0. Missing rows, columns and k are zeros.
 void pack(Side side, char *to, int64_t bytes, const Lines &lines, const amx::PackRange &range, int64_t firstStep = 0);
 
+/// The `k` x 32 elements that a panel of B was made of, exactly if isExact.
+void unpackB(float *to, const char *panel, int64_t k);
+
 /// The largest magnitude among `steps` steps from `packed` on, as bits of f32.
 uint32_t largest(const char *packed, int64_t steps);
 

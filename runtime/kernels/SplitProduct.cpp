@@ -88,17 +88,23 @@ private:
 
   void multiplyByVectors(int64_t i, int64_t j) const {
     const Lines &a = product.a, &b = product.b;
-    gemm::multiplyOwn(DType::F32, {.m = std::min(kSquare, rows - i),
-                                   .n = std::min(kSquare, cols - j),
-                                   .k = k,
-                                   .a = a.at(row + i, 0),
-                                   .aRow = a.alongK ? a.stride : 1,
-                                   .aCol = a.alongK ? 1 : a.stride,
-                                   .b = b.at(column + j, 0),
-                                   .bRow = b.alongK ? 1 : b.stride,
-                                   .bCol = b.alongK ? b.stride : 1,
-                                   .c = product.c + (row + i) * product.ldc + column + j,
-                                   .ldc = product.ldc});
+    gemm::Block square{.m = std::min(kSquare, rows - i),
+                       .n = std::min(kSquare, cols - j),
+                       .k = k,
+                       .a = a.at(row + i, 0),
+                       .aRow = a.alongK ? a.stride : 1,
+                       .aCol = a.alongK ? 1 : a.stride,
+                       .b = b.at(column + j, 0),
+                       .bRow = b.alongK ? 1 : b.stride,
+                       .bCol = b.alongK ? b.stride : 1,
+                       .c = product.c + (row + i) * product.ldc + column + j,
+                       .ldc = product.ldc};
+    if (!b.from) { // only its parts are left
+      float *columns = scratch<float>(ScratchUse::GemmC, k * kSquare);
+      unpackB(columns, product.packedB + (column + j) / kSquare * panelBytes(k), k);
+      square.b = columns, square.bRow = kSquare, square.bCol = 1;
+    }
+    gemm::multiplyOwn(DType::F32, square);
   }
 
   const Product &product;
@@ -135,24 +141,33 @@ void multiplyUnpacked(DType dtype, const gemm::Block &block) {
            block.m, block.n);
 }
 
+/// Squares are multiplied by vectors if A wants it, from what is left of B.
+bool keepsExactly(const void *packed, int64_t k, int64_t n) {
+  for (int64_t j = 0; j < panelsOf(n); ++j)
+    if (!isExact(largest(static_cast<const char *>(packed) + j * panelBytes(k), stepsOf(k)))) return false;
+  return true;
+}
+
 bool packsBlock(const gemm::MatrixView &, int64_t, int64_t) { return true; }
 
-constexpr gemm::PackedProduct kProduct = {.panelCols = kSquare,
-                                          .blockRows = kRows,
-                                          .rowMultiple = kSquare,
-                                          .depthPiece = kDepth,
-                                          .chunkWork = 1 << 20,
-                                          .enoughChunks = 8,
-                                          .packingRows = 60,
-                                          .sliceBytes = 1600 << 10,
-                                          .sharedBytes = 1600 << 10,
-                                          .costs = {.ofA = 48, .ofTurnedA = 66, .intoSlice = 60, .intoGroup = 66, .rate = 2},
-                                          .streamRows = kRows,
-                                          .packsBlock = packsBlock,
-                                          .panelBytes = panelBytes,
-                                          .packPanels = packPanels,
-                                          .multiplyBlock = multiplyBlock,
-                                          .multiplyUnpacked = multiplyUnpacked};
+constexpr gemm::PackedProduct kProduct = {
+    .panelCols = kSquare,
+    .blockRows = kRows,
+    .rowMultiple = kSquare,
+    .depthPiece = kDepth,
+    .chunkWork = 1 << 20,
+    .enoughChunks = 8,
+    .packingRows = 60,
+    .sliceBytes = 1600 << 10,
+    .sharedBytes = 1600 << 10,
+    .costs = {.ofA = 48, .ofTurnedA = 66, .intoSlice = 60, .intoGroup = 66, .rate = 2},
+    .streamRows = kRows,
+    .packsBlock = packsBlock,
+    .panelBytes = panelBytes,
+    .packPanels = packPanels,
+    .multiplyBlock = multiplyBlock,
+    .multiplyUnpacked = multiplyUnpacked,
+    .keepsExactly = keepsExactly};
 
 } // namespace
 
