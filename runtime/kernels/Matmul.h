@@ -67,10 +67,11 @@ struct MatmulBlocking {
   int64_t rows = 0, cols = 0; // of a block
   int64_t rowBlocks = 0, colBlocks = 0, chunks = 0;
   int64_t grain = 1; // chunks that are handed out together
-  /// By the best product for the shape, for the process's threads.
-  static MatmulBlocking choose(const MatmulSpec &spec);
-  /// For a pool of `threads`: the process's if 0.
+  /// By the best product for the shape, for a pool of `threads` (as many as the process's if 0).
+  static MatmulBlocking choose(const MatmulSpec &spec, int threads = 0);
   static MatmulBlocking choose(const MatmulSpec &spec, const gemm::PackedProduct &product, int threads = 0);
+  /// By a product for large ones, of a right operand that was packed for it; no chunks where that is no better.
+  static MatmulBlocking chooseForPacked(const MatmulSpec &spec, int threads = 0);
 };
 
 class MatmulPlan {
@@ -93,6 +94,8 @@ private:
   void run(Call &call, ThreadPool &pool) const;
   void runChunk(const Call &call, int64_t index) const;
   const std::byte *packSlice(const Call &call, const void *b, int64_t number, int64_t cols) const;
+  bool packWhole(const void *rhs, ThreadPool &pool);
+  bool prepackFor(const MatmulBlocking &large, const void *rhs, ThreadPool &pool);
   size_t packedBytes() const;
   void pack(const void *rhs, void *packed, ThreadPool &pool) const;
   const std::byte *packRows(const void *lhs, ThreadPool &pool) const;

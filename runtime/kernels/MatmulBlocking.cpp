@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t kLeastCols = 256, kMostCols = 512;
 constexpr int64_t kFewRows = 28;         // blocks are not made lower
 constexpr int64_t kLeastLargeRows = 256; // of products whose cut is searched for
+constexpr int64_t kLeastPacked = 64;     // rows, columns and depth of large products whose B was packed beforehand
+constexpr double kWorthPacking = 0.8;    // of what products with a constant operand cost
 constexpr int64_t kMostPackedBytes = int64_t(256) << 20;
 
 struct Cut {
@@ -37,6 +39,13 @@ public:
 
   /// What products and the rest cost, as a part of what the own ones would.
   double cost() const { return (1 + least) / product.costs.rate; }
+
+  /// For a B that was packed beforehand.
+  MatmulBlocking bestForPacked() {
+    for (int64_t cols = product.panelCols; cols < spec.n + product.panelCols; cols += product.panelCols)
+      for (int64_t rows = 1; rows <= kMostCuts; ++rows) tryPacked(ceilDiv(spec.m, rows), std::min(spec.n, cols));
+    return found;
+  }
 
   MatmulBlocking best() {
     const int64_t panels = ceilDiv(spec.n, product.panelCols);
@@ -107,6 +116,15 @@ private:
           cols);
   }
 
+  /// Each chunk reads its part of B from the third cache, or from memory.
+  void tryPacked(int64_t rows, int64_t cols) {
+    rows = std::min(spec.m, roundUp(rows, product.rowMultiple));
+    const int64_t chunks = ceilDiv(spec.m, rows) * ceilDiv(spec.n, cols);
+    if (rows > product.streamRows || rows * cols > kStreamElements || chunks < threads) return;
+    offer(product.costs.ofReading / rows + packingOfA(rows, cols) + unevenness(chunks), MatmulPacking::Chunk, rows,
+          cols);
+  }
+
   const MatmulSpec &spec;
   const gemm::PackedProduct &product;
   const int64_t threads;
@@ -123,14 +141,22 @@ bool isLarge(const MatmulSpec &spec, const gemm::PackedProduct &product) {
 
 } // namespace
 
-MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec) {
+MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, int threads) {
   const gemm::PackedProduct &usual = gemm::bestProduct(spec.dtype), *large = gemm::largeProduct(spec.dtype);
-  if (!large || !isLarge(spec, *large)) return choose(spec, usual);
-  const int threads = ThreadPool::defaultThreads();
+  if (!threads) threads = ThreadPool::defaultThreads();
+  if (!large || !isLarge(spec, *large)) return choose(spec, usual, threads);
   CutSearch usualCut(spec, usual, threads), largeCut(spec, *large, threads);
   MatmulBlocking found = largeCut.best();
   usualCut.best();
-  return found.chunks && largeCut.cost() < usualCut.cost() ? found : choose(spec, usual);
+  return found.chunks && largeCut.cost() < usualCut.cost() ? found : choose(spec, usual, threads);
+}
+
+MatmulBlocking MatmulBlocking::chooseForPacked(const MatmulSpec &spec, int threads) {
+  const gemm::PackedProduct *large = gemm::largeProduct(spec.dtype);
+  if (!large || spec.batchRank != 0 || std::min({spec.m, spec.n, spec.k}) < kLeastPacked) return {};
+  CutSearch search(spec, *large, threads ? threads : ThreadPool::defaultThreads());
+  MatmulBlocking found = search.bestForPacked();
+  return search.cost() < kWorthPacking ? found : MatmulBlocking();
 }
 
 MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::PackedProduct &product, int threads) {

@@ -79,9 +79,7 @@ MatmulPlan MatmulPlan::create(const MatmulSpec &spec, const MatmulBlocking &bloc
   plan.blocking = blocking;
   return plan;
 }
-StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) {
-  return create(spec, MatmulBlocking::choose(spec));
-}
+StatusOr<MatmulPlan> MatmulPlan::create(const MatmulSpec &spec) { return create(spec, MatmulBlocking::choose(spec)); }
 
 size_t MatmulPlan::packedBytes() const {
   return spec.rightBatches() * ceilDiv(spec.n, product->panelCols) * product->panelBytes(spec.k);
@@ -188,23 +186,35 @@ size_t MatmulPlan::prepackedBytes() const { return constant ? constant->packedBy
 int64_t MatmulPlan::chunks() const { return constant ? constant->chunks() : blocking.chunks; }
 
 Status MatmulPlan::prepack(const void *rhs, ThreadPool &pool) {
+  if (MatmulBlocking large = MatmulBlocking::chooseForPacked(spec); large.chunks && prepackFor(large, rhs, pool))
+    return Status::ok();
   const gemm::PackedProduct &usual = gemm::bestProduct(spec.dtype);
-  if (product == &usual && ConstantProduct::suits(spec) && !config::isDisabled("constant-products")) {
+  if (product != &usual) *this = create(spec, MatmulBlocking::choose(spec, usual));
+  if (ConstantProduct::suits(spec) && !config::isDisabled("constant-products")) {
     auto made = ConstantProduct::create(spec, rhs, pool);
     if (made.isOk()) constant = std::move(made.value());
     return made.isOk() ? Status::ok() : made.status();
   }
+  if (packWhole(rhs, pool)) return Status::ok();
+  return Status::error(StatusCode::OutOfMemory,
+                       "matmul: no " + std::to_string(packedBytes()) + " bytes for a packed operand");
+}
+
+bool MatmulPlan::packWhole(const void *rhs, ThreadPool &pool) {
   auto *memory = static_cast<std::byte *>(::operator new(packedBytes(), kAlignment, std::nothrow));
-  if (!memory)
-    return Status::error(StatusCode::OutOfMemory,
-                         "matmul: no " + std::to_string(packedBytes()) + " bytes for a packed operand");
+  if (!memory) return false;
   prepacked.reset(memory, [](std::byte *packed) { ::operator delete(packed, kAlignment); });
   pack(rhs, memory, pool);
-  if (product->keepsExactly && !product->keepsExactly(memory, spec.k, spec.n)) {
-    *this = create(spec, MatmulBlocking::choose(spec, usual));
-    return prepack(rhs, pool);
-  }
-  return Status::ok();
+  return true;
+}
+
+/// False, and the plan as it was, where the operand cannot be packed so.
+bool MatmulPlan::prepackFor(const MatmulBlocking &large, const void *rhs, ThreadPool &pool) {
+  MatmulPlan plan = create(spec, large);
+  if (!plan.packWhole(rhs, pool)) return false;
+  if (plan.product->keepsExactly && !plan.product->keepsExactly(plan.prepacked.get(), spec.k, spec.n)) return false;
+  *this = std::move(plan);
+  return true;
 }
 
 Status MatmulPlan::execute(const void *lhs, const void *rhs, void *result, ThreadPool &pool) const {

@@ -36,6 +36,7 @@ struct PackRange {
 /// What packing an element costs, in multiply-adds, and the rate of those.
 struct ProductCosts {
   double ofA = 0, ofTurnedA = 0;       // rows of A in lines along k, or across
+  double ofReading = 0;                // B that was packed beforehand
   double intoSlice = 0, intoGroup = 0; // B: into memory that left the second cache in between, or did not
   double rate = 1;                     // to the own product's
 };

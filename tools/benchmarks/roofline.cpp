@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // tinyfin-roofline: what this machine can do at most (multiply-adds, memory), and how near to that the products of
 // matrices come, at one thread and at all. Prints one JSON object; takes some five seconds on a machine that is idle.
-// "share" is the fastest product to the fastest multiply-adds, each measured by itself. A core that also moves data draws
-// more power and runs at a lower clock, for milliseconds afterwards too: "share_at_clock" says how much of the rest that
-// is, from multiply-adds measured in turns with the product (the median of the turns).
+// "share" is the fastest product to the fastest multiply-adds, each measured by itself. A core that also moves data
+// draws more power and runs at a lower clock, for milliseconds afterwards too: "share_at_clock" says how much of the
+// rest that is, from multiply-adds measured in turns with the product (the median of the turns). f32 is measured as it
+// is chosen and by vectors: with AMX the former are six products of bf16 parts, and may exceed what f32 multiply-adds
+// can do.
 #include "runtime/ThreadPool.h"
 #include "runtime/kernels/AmxMachine.h"
 #include "runtime/kernels/Matmul.h"
 #include "runtime/kernels/MatmulTile.h"
+#include "runtime/kernels/PackedProduct.h"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -151,22 +154,32 @@ double bestPeak(PeakFn peak, ThreadPool &pool) {
 }
 
 struct ProductRate {
-  double flops = 0; // of the fastest run
+  double flops = 0;        // of the fastest run
   double shareAtClock = 0; // of multiply-adds in turns with it, median
 };
 
-ProductRate gemmRate(ThreadPool &pool, DType dtype, int64_t n, PeakFn peak, void *lhs, void *rhs, void *result) {
+/// What is multiplied and by which instructions; the peak is that of multiply-adds of the dtype.
+struct Form {
+  DType dtype;
+  bool byVectors;
+  const char *name;
+  PeakFn peak;
+};
+
+ProductRate gemmRate(ThreadPool &pool, const Form &form, int64_t n, void *lhs, void *rhs, void *result) {
   const int64_t dims[] = {n, n};
-  auto spec = MatmulSpec::from(dtype, dims, dims, false, false);
-  auto plan = spec.isOk() ? MatmulPlan::create(spec.value()) : spec.status();
-  if (!plan.isOk()) return {};
+  auto spec = MatmulSpec::from(form.dtype, dims, dims, false, false);
+  if (!spec.isOk()) return {};
+  const MatmulPlan plan = MatmulPlan::create(
+      spec.value(), form.byVectors ? MatmulBlocking::choose(spec.value(), gemm::ownProduct(form.dtype), pool.threads())
+                                   : MatmulBlocking::choose(spec.value(), pool.threads()));
   auto flopsOf = [&](int runs) {
-    return 2.0 * n * n * n / bestTime(runs, [&] { (void)plan->execute(lhs, rhs, result, pool); });
+    return 2.0 * n * n * n / bestTime(runs, [&] { (void)plan.execute(lhs, rhs, result, pool); });
   };
   ProductRate rate{flopsOf(40)};
   std::vector<double> shares;
   for (int i = 0; i < 20; ++i) {
-    double most = peak(pool);
+    double most = form.peak(pool);
     shares.push_back(flopsOf(1) / most);
   }
   rate.shareAtClock = median(std::move(shares));
@@ -219,20 +232,22 @@ int main() {
 #ifdef TINYFIN_AMX_TARGETS
     if (hasTiles) peak.bf16 = bestPeak(tileFlops, pool);
 #endif
-    for (DType dtype : {DType::F32, DType::BF16}) {
-      for (float *array : arrays) fill(array, dtype, size * size);
-      const bool onTiles = dtype == DType::BF16 && hasTiles; // else bf16 is converted to f32
-      PeakFn fastest = vectorFlops;
+    PeakFn tiles = vectorFlops; // without tiles bf16 is converted to f32
 #ifdef TINYFIN_AMX_TARGETS
-      if (onTiles) fastest = tileFlops;
+    if (hasTiles) tiles = tileFlops;
 #endif
-      ProductRate rate = gemmRate(pool, dtype, size, fastest, arrays[0], arrays[1], arrays[2]);
+    const Form forms[] = {{DType::F32, false, "f32", vectorFlops},
+                          {DType::F32, true, "f32 by vectors", vectorFlops},
+                          {DType::BF16, false, "bf16", tiles}};
+    for (const Form &form : forms) {
+      for (float *array : arrays) fill(array, form.dtype, size * size);
+      ProductRate rate = gemmRate(pool, form, size, arrays[0], arrays[1], arrays[2]);
       char line[200];
       std::snprintf(line, sizeof(line),
-                    "%s{\"n\": %d, \"dtype\": \"%s\", \"threads\": %d, \"flops\": %.4g, \"share\": %.3f, "
+                    "%s{\"n\": %d, \"form\": \"%s\", \"threads\": %d, \"flops\": %.4g, \"share\": %.3f, "
                     "\"share_at_clock\": %.3f}",
-                    products.empty() ? "" : ", ", static_cast<int>(size), dtype == DType::F32 ? "f32" : "bf16", count,
-                    rate.flops, rate.flops / (onTiles ? peak.bf16 : peak.f32), rate.shareAtClock);
+                    products.empty() ? "" : ", ", static_cast<int>(size), form.name, count, rate.flops,
+                    rate.flops / (form.peak == vectorFlops ? peak.f32 : peak.bf16), rate.shareAtClock);
       products += line;
     }
     peaks.push_back(peak);
