@@ -62,6 +62,8 @@ protected:
     EXPECT_TRUE(plan.execute(in.a.data(), prepacks ? nullptr : in.b.data(), result.data(), pool).isOk());
     return result;
   }
+  /// Whether a frozen right operand is packed in parts; otherwise vectors are faster, for so many threads.
+  static bool isPacked(const Matrices &in) { return MatmulBlocking::chooseForPacked(in.spec()).chunks > 0; }
   static std::vector<float> multiply(const Matrices &in, bool isSplit) { return run(in, cut(in.spec(), isSplit)); }
 
 private:
@@ -131,7 +133,8 @@ TEST_F(Split, PartsAddUpToWhatTheyWereMadeOf) {
 TEST_F(Split, ValuesOutOfRangeComeOutAsFromVectors) {
   for (float odd : {kInfinity, -kInfinity, kNaN, 3.4e38f, 1e30f})
     for (bool prepacks : {false, true}) {
-      Matrices in(256, 128, 700);
+      Matrices in(512, 256, 700);
+      if (prepacks && !isPacked(in)) continue;
       in.lhs(40, 650) = odd;
       if (!prepacks) in.rhs(3, 70) = odd;
       std::vector<float> found = run(in, cut(in.spec(), true), prepacks), wanted = multiply(in, false);
@@ -151,7 +154,7 @@ TEST_F(Split, TinyValuesKeepTheirBits) {
 }
 
 TEST_F(Split, APackedOperandOutOfRangeIsPackedOtherwise) {
-  Matrices in(256, 64, 512);
+  Matrices in(512, 256, 512);
   in.rhs(9, 9) = kInfinity;
   std::vector<float> found = run(in, cut(in.spec(), true), true), wanted = multiply(in, false);
   for (int64_t at = 0; at < in.m * in.n; ++at)
@@ -162,12 +165,12 @@ TEST_F(Split, APackedOperandOutOfRangeIsPackedOtherwise) {
 }
 
 TEST_F(Split, TheCutDoesNotShowInTheResult) {
-  for (auto [m, n, k] : {std::tuple{300, 333, 1100}, {520, 97, 2048}, {1030, 200, 500}}) {
+  for (auto [m, n, k] : {std::tuple{300, 333, 1100}, {520, 97, 2048}, {1030, 256, 500}}) {
     Matrices in(m, n, k);
     in.lhs(77, 3) = kInfinity;
     std::vector<float> first = run(in, cut(in.spec(), true, 1));
     for (int threads : {2, 3, 4, 8}) EXPECT_TRUE(sameBits(run(in, cut(in.spec(), true, threads)), first));
-    EXPECT_TRUE(sameBits(run(in, cut(in.spec(), true), true), first)) << "packed before";
+    if (isPacked(in)) EXPECT_TRUE(sameBits(run(in, cut(in.spec(), true), true), first)) << "packed before";
   }
 }
 
@@ -175,10 +178,13 @@ TEST_F(Split, IsChosenForLargeProductsOnly) {
   Matrices large(2048, 384, 384), few(64, 384, 384), small(256, 64, 64);
   EXPECT_EQ(MatmulBlocking::choose(large.spec()).product, split::product());
   for (const Matrices *in : {&few, &small}) EXPECT_NE(MatmulBlocking::choose(in->spec()).product, split::product());
+  EXPECT_GT(MatmulBlocking::chooseForPacked(large.spec(), 4).chunks, 0);
+  EXPECT_EQ(MatmulBlocking::chooseForPacked(small.spec(), 4).chunks, 0);
   const gemm::PackedProduct *tiles = split::product();
   disable("split-products");
   EXPECT_EQ(split::product(), nullptr);
   EXPECT_NE(MatmulBlocking::choose(large.spec()).product, tiles);
+  EXPECT_EQ(MatmulBlocking::chooseForPacked(large.spec(), 4).chunks, 0);
 }
 
 } // namespace
