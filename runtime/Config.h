@@ -93,12 +93,8 @@ template <SettingType type> auto read(Setting setting) {
 #include "runtime/Config.def"
 #undef TINYFIN_SETTING
 inline bool isEagerImmediate() { return Config::process().number(Setting::eager) == 1; }
-inline bool isDisabled([[maybe_unused]] std::string_view pass) {
-#ifdef TINYFIN_NO_SETTINGS // libraries made of graphs read none
-  return false;
-#else
+inline bool isDisabled(std::string_view pass) {
   return Config::process().number(Setting::disable) != 0 && listContains(disable(), pass);
-#endif
 }
 } // namespace config
 
