@@ -61,6 +61,34 @@ def record_of(layers):
     return record
 
 
+LARGE = """
+import numpy as np
+import tinyfin as fin
+from tinyfin import nn
+model = nn.Sequential(nn.Linear(64, 128), nn.GELU(), nn.LayerNorm(128), nn.Linear(128, 96), nn.Tanh(), nn.Linear(96, 10))
+update = fin.optim.AdamW(model.parameters(), lr=1e-3)
+x, y = fin.from_numpy(np.ones((32, 64), "float32")), fin.from_numpy(np.arange(32) % 10)
+
+@fin.jit
+def step():
+    update.zero_grad()
+    loss = nn.functional.cross_entropy(model(x), y)
+    loss.backward()
+    update.step()
+    return loss
+step().item()
+assert step.explain()[0]["new_kernels"] > 8
+"""
+
+
+@pytest.mark.parametrize("script, disabled, returns", [(LARGE, "", True), (LARGE, "return-freed", False), (FRESH, "", False)])
+def test_what_a_large_compilation_freed_goes_back_to_the_system(script, disabled, returns):
+    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "TINYFIN_LOG": "memory", "TINYFIN_DISABLE": disabled},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ("returned freed memory" in done.stderr) == returns
+
+
 def test_the_log_has_a_line_a_compilation():
     lines = [line for line in fresh_process(TINYFIN_LOG="compile").splitlines() if "cpu executable in" in line]
     assert len(lines) == 1
