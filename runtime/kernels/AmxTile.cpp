@@ -35,10 +35,11 @@ TINYFIN_TARGET_AMX inline void stayAwake(__m512 &awake) {
     _tile_stream_loadd(tile, from, row)
 
 /// Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B. Loads with the t1 hint bypass L1: from L2 they are as fast, and what is
-/// held in L1 stays there. Tiles 4 and 6 have been loaded by the step before, but for the first one: loads that the next
-/// products wait for come before products that nobody waits for.
+/// held in L1 stays there. Tiles 4 and 6 have been loaded by the step before, but for the first one: loads that the
+/// next products wait for come before products that nobody waits for.
 template <int rowTiles, int colTiles, bool held, bool last>
-TINYFIN_TARGET_AMX inline void multiplyStep(const SquareInputs &in, Walk &walk, PendingRows &pending, const Pace &pace) {
+TINYFIN_TARGET_AMX inline void multiplyStep(const SquareInputs &in, Walk &walk, PendingRows &pending,
+                                            const Pace &pace) {
   constexpr bool two = rowTiles == 2, wide = colTiles == 2;
   const char *ahead = walk.ahead;
 #pragma unroll 1

@@ -15,6 +15,7 @@ constexpr int64_t kFewRows = 28;         // blocks are not made lower
 constexpr int64_t kLeastLargeRows = 256; // of products whose cut is searched for
 constexpr int64_t kLeastPacked = 64;     // rows, columns and depth of large products whose B was packed beforehand
 constexpr double kWorthPacking = 0.8;    // of what products with a constant operand cost
+constexpr int64_t kManySlices = 16;      // so many columns of blocks pay for packing rows first
 constexpr int64_t kMostPackedBytes = int64_t(256) << 20;
 
 struct Cut {
@@ -181,9 +182,12 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
           ceilDiv(spec.n, maxCols)};
   int64_t wanted = std::min(product.enoughChunks, work / product.chunkWork);
   if (product.rowMultiple > 1) wanted = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(wanted)));
+  // What each block reads of B comes from beyond the second cache if k is long: then lower blocks read it more often.
+  const bool streams =
+      product.rowMultiple > 1 && product.panelBytes(depth) * kLeastCols > 2 * product.sliceBytes * product.panelCols;
   while (cut.chunks() < wanted && (cut.canCutRows() || cut.canCutCols())) {
     // Lower blocks cost nothing while B is packed first; narrower ones read A more often.
-    if (cut.canCutRows() && cut.rowBlocks > 1)
+    if (cut.canCutRows() && cut.rowBlocks > 1 && !(streams && cut.canCutCols()))
       cut.cutRows();
     else if (cut.canCutCols())
       cut.cutCols();
@@ -199,14 +203,15 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   bool packsOnce = result.rowBlocks == 1 && product.multiplyUnpacked;
   gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
   const bool canPackRows = spec.batchRank == 0 && result.colBlocks > 1 && product.packsRows && product.packsRows(a);
-  // Rows that each block would pack again, more of them than B has columns: rather all of both operands once.
-  const bool packsRowsAgain =
-      canPackRows && (result.colBlocks - 1) * spec.m > spec.n && 2 * sliceBytes >= product.sliceBytes;
-  if (!packsOnce && sliceBytes <= product.sliceBytes && !packsRowsAgain)
+  // Rows that each block would pack again, more of them than B has columns: rather all of them once, before.
+  const bool packsRowsAgain = canPackRows && 2 * sliceBytes >= product.sliceBytes &&
+                              ((result.colBlocks - 1) * spec.m > spec.n || result.colBlocks >= kManySlices);
+  if (!packsOnce && sliceBytes <= product.sliceBytes)
     result.packing = MatmulPacking::Thread;
   else if (!product.multiplyUnpacked || (!packsOnce && packedBytes <= kMostPackedBytes))
     result.packing = MatmulPacking::First;
-  result.packsRows = result.packing == MatmulPacking::First && canPackRows;
+  result.packsRows = canPackRows && (result.packing == MatmulPacking::First ||
+                                     (result.packing == MatmulPacking::Thread && packsRowsAgain));
   return result;
 }
 

@@ -206,21 +206,32 @@ TEST(Amx, TheSettingBoundsTheMachine) {
   ASSERT_TRUE(config.set("BF16_PRODUCTS", before).isOk());
 }
 
-/// The blocking of transposed-left products m x n of k = 2048.
-MatmulBlocking blockingOf(int64_t m, int64_t n) {
-  const int64_t lhs[] = {2048, m}, rhs[] = {2048, n};
+/// The blocking of transposed-left products m x n.
+MatmulBlocking blockingOf(int64_t m, int64_t n, int64_t k = 2048) {
+  const int64_t lhs[] = {k, m}, rhs[] = {k, n};
   return MatmulBlocking::choose(MatmulSpec::from(DType::BF16, lhs, rhs, true, false).value(), *amx::product());
 }
 
-TEST(Amx, BothOperandsArePackedFirstWhereBlocksWouldPackRowsAgain) {
+TEST(Amx, RowsArePackedFirstWhereBlocksWouldPackThemAgain) {
   if (!amx::product()) GTEST_SKIP() << "neither AMX nor AVX512-BF16 is used here";
-  MatmulBlocking again = blockingOf(384, 1536), once = blockingOf(384, 256), seldom = blockingOf(64, 1536);
-  EXPECT_EQ(again.packing, MatmulPacking::First);
-  EXPECT_TRUE(again.packsRows);
-  for (const MatmulBlocking &other : {once, seldom}) {
-    EXPECT_NE(other.packing, MatmulPacking::First);
-    EXPECT_FALSE(other.packsRows);
+  for (const MatmulBlocking &again : {blockingOf(384, 1536), blockingOf(256, 30522, 1024), blockingOf(300, 1030, 1200)}) {
+    EXPECT_EQ(again.packing, MatmulPacking::Thread); // of B: each thread its own slices
+    EXPECT_TRUE(again.packsRows);
   }
+  for (const MatmulBlocking &other : {blockingOf(384, 256), blockingOf(64, 1536), blockingOf(256, 1024, 1024)})
+    EXPECT_FALSE(other.packsRows);
+}
+
+TEST(Amx, BlocksOfLongProductsAreNarrowRatherThanLow) {
+  if (amx::isa() != Isa::Amx) GTEST_SKIP() << "the sizes are those of AMX";
+  auto blocking = [](int64_t k) {
+    const int64_t lhs[] = {1024, k}, rhs[] = {k, 256};
+    return MatmulBlocking::choose(MatmulSpec::from(DType::BF16, lhs, rhs, false, false).value(), *amx::product());
+  };
+  EXPECT_EQ(blocking(30522).rows, 128);
+  EXPECT_EQ(blocking(30522).cols, 128);
+  EXPECT_EQ(blocking(1024).rows, 64);
+  EXPECT_EQ(blocking(1024).cols, 256);
 }
 
 } // namespace

@@ -87,7 +87,13 @@ TEST(Matmul, LeftOperandsThatArePackedFirst) {
     check({{600, 200}, {600, 700}, {200, 700}, true, false}, dtype);
     check({{200, 1024}, {1024, 600}, {200, 600}}, dtype);
     check({{200, 1024}, {601, 1024}, {200, 601}, false, true}, dtype);
+    check({{1200, 300}, {1200, 1030}, {300, 1030}, true, false}, dtype); // B by the threads
   }
+}
+
+/// Panels of B that no block keeps in the second cache.
+TEST(Matmul, LongProducts) {
+  for (DType dtype : {DType::F32, DType::BF16}) check({{140, 9001}, {9001, 260}, {140, 260}}, dtype);
 }
 
 TEST(Matmul, EverySettingOfBf16Products) {
