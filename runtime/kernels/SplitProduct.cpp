@@ -160,7 +160,7 @@ constexpr gemm::PackedProduct kProduct = {
     .packingRows = 60,
     .sliceBytes = 1600 << 10,
     .sharedBytes = 1600 << 10,
-    .costs = {.ofA = 48, .ofTurnedA = 66, .ofReading = 20, .intoSlice = 60, .intoGroup = 66, .rate = 2},
+    .costs = {.ofA = 48, .ofTurnedA = 66, .ofReading = 60, .intoSlice = 60, .intoGroup = 66, .rate = 2},
     .streamRows = kRows,
     .packsBlock = packsBlock,
     .panelBytes = panelBytes,
