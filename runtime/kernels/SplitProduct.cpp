@@ -59,7 +59,8 @@ private:
       const int64_t end = std::min(cols, first + kGroup * kSquare);
       auto [b, bBytes] = panelsOfB(first, end, k0, d);
       for (int64_t j = first; j < end; j += kSquare, b += bBytes) {
-        largestOfB[j / kSquare] = std::max(largestOfB[j / kSquare], largest(b, steps));
+        if (product.b.from) // what was packed beforehand is known to be exact
+          largestOfB[j / kSquare] = std::max(largestOfB[j / kSquare], largest(b, steps));
         for (int64_t i = 0; i < panels; ++i) multiplySquareAt(a + i * bytes, b, steps, i * kSquare, j, k0 > 0);
       }
     }
