@@ -202,7 +202,8 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   int64_t sliceBytes = ceilDiv(result.cols, product.panelCols) * product.panelBytes(spec.k);
   bool packsOnce = result.rowBlocks == 1 && product.multiplyUnpacked;
   gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
-  const bool canPackRows = spec.batchRank == 0 && result.colBlocks > 1 && product.packsRows && product.packsRows(a);
+  const bool canPackRows = spec.batchRank == 0 && result.colBlocks > 1 && product.packsRows && product.packsRows(a) &&
+                           !config::isDisabled("rows-first");
   // Rows that each block would pack again, more of them than B has columns: rather all of them once, before.
   const bool packsRowsAgain = canPackRows && 2 * sliceBytes >= product.sliceBytes &&
                               ((result.colBlocks - 1) * spec.m > spec.n || result.colBlocks >= kManySlices);

@@ -220,6 +220,11 @@ TEST(Amx, RowsArePackedFirstWhereBlocksWouldPackThemAgain) {
   }
   for (const MatmulBlocking &other : {blockingOf(384, 256), blockingOf(64, 1536), blockingOf(256, 1024, 1024)})
     EXPECT_FALSE(other.packsRows);
+  Config &config = Config::process();
+  std::string before = config.text(Setting::disable);
+  ASSERT_TRUE(config.set("DISABLE", "rows-first").isOk());
+  EXPECT_FALSE(blockingOf(384, 1536).packsRows);
+  ASSERT_TRUE(config.set("DISABLE", before).isOk());
 }
 
 TEST(Amx, BlocksOfLongProductsAreNarrowRatherThanLow) {
