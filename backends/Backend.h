@@ -40,9 +40,9 @@ public:
   virtual void extendDialects(mlir::DialectRegistry &registry) {}
   /// Makes the backend's passes known to tinyfin-opt.
   virtual void registerPasses() {}
-  /// Called before the passes of a compilation in this context: what fusion claims may be worked on at once, until the result is
-  /// dropped.
-  virtual std::shared_ptr<void> begin(mlir::MLIRContext &context, const CompileOptions &options) { return nullptr; }
+  /// Called before the passes of a compilation in this context, of about so many ops: what fusion claims may be worked on at
+  /// once, until the result is dropped.
+  virtual std::shared_ptr<void> begin(mlir::MLIRContext &context, size_t ops, const CompileOptions &options) { return nullptr; }
   /// Compiles `main` of a static, planned module (docs/architecture.md, Compiling). Unsupported names the op and why.
   virtual StatusOr<std::shared_ptr<Executable>> compile(mlir::func::FuncOp main, const CompileOptions &options) = 0;
 };

@@ -112,7 +112,7 @@ StatusOr<std::shared_ptr<Executable>> compileTimed(ModuleOp module, Backend &bac
   if (!main || !llvm::hasSingleElement(main.getBody()))
     return Status::error(StatusCode::InvalidArgument, "found no function @main of one block, wanted one");
   markFrozen(main, options.frozen);
-  std::shared_ptr<void> begun = backend.begin(*module.getContext(), options);
+  std::shared_ptr<void> begun = backend.begin(*module.getContext(), main.front().getOperations().size(), options);
   TINYFIN_RETURN_IF_ERROR(runPasses(module, backend, options, times));
   StatusOr<std::shared_ptr<Executable>> compiled = backend.compile(main, options);
   if (!compiled.isOk()) return compiled;

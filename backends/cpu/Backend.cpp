@@ -68,6 +68,8 @@ private:
   }
 };
 
+constexpr size_t kManyOps = 1000; // whose passes take so long that compilers have the time to get ready
+
 class CpuBackend final : public Backend {
 public:
   const char *name() const override { return "cpu"; }
@@ -84,10 +86,11 @@ public:
   void extendDialects(DialectRegistry &registry) override {
     registry.addExtension(+[](MLIRContext *, fin::FinDialect *dialect) { dialect->addInterfaces<CpuClaim>(); });
   }
-  std::shared_ptr<void> begin(MLIRContext &context, const CompileOptions &options) override {
+  std::shared_ptr<void> begin(MLIRContext &context, size_t ops, const CompileOptions &options) override {
     const CpuClaim *claim = claimIn(context);
     if (!claim || !options.libraries || options.autotune || config::isDisabled("early-kernels")) return nullptr;
     claim->early = std::make_unique<CpuClaim::Early>(std::make_shared<cpu::KernelForge>(compileThreads()));
+    if (ops >= kManyOps && !config::isDisabled("warm-compilers")) claim->early->forge->warm();
     return {const_cast<CpuClaim *>(claim), [](CpuClaim *begun) { begun->early.reset(); }};
   }
   StatusOr<std::shared_ptr<Executable>> compile(func::FuncOp main, const CompileOptions &options) override {

@@ -3,6 +3,8 @@
 #include "backends/cpu/KernelForge.h"
 #include "backends/cpu/Codegen.h"
 #include "runtime/Config.h"
+#include <array>
+#include <atomic>
 #include <set>
 
 using namespace mlir;
@@ -38,6 +40,19 @@ template <class Jobs> Status compileModule(Jobs &jobs, Codegen &codegen, Compile
     job->kernel.codeBytes = code.value()->bytes() / jobs.size();
   }
   return Status::ok();
+}
+
+/// Sums of exp(x) along rows: loops, vectors, a reduction and a polynomial.
+KernelSpec warmUpKernel() {
+  KernelSpec spec;
+  TensorSpec whole{DType::F32, {Dim(64), Dim(128)}}, sums{DType::F32, {Dim(64), Dim(1)}};
+  spec.values = {whole, whole, sums};
+  spec.numInputs = 1;
+  KernelOp exp{OpId::Exp, {0}, {}, 1}, sum{OpId::Sum, {1}, {}, 2};
+  AttrWriter(sum.attrs).list(std::array<int64_t, 1>{1}).flag(true);
+  spec.ops = {exp, sum};
+  spec.outputs = {2};
+  return spec;
 }
 
 } // namespace
@@ -76,6 +91,16 @@ void KernelForge::add(const KernelSpec &spec) {
   arrived.notify_one();
 }
 
+void KernelForge::warm() {
+  static std::atomic<bool> isProcessWarm = false;
+  std::lock_guard lock(mutex);
+  bool isCold = config::dump().empty() && !isProcessWarm.exchange(true);
+  while (static_cast<int>(workers.size()) < threads - 1) {
+    workers.emplace_back([this, isCold] { work(/*mayWait=*/true, isCold); });
+    ++idle;
+  }
+}
+
 /// One for each job that nobody is there to take; the caller's thread counts, but is busy.
 void KernelForge::startWorkers() {
   while (static_cast<int>(workers.size()) < threads - 1 && static_cast<size_t>(idle) < waiting.size()) {
@@ -98,11 +123,19 @@ std::vector<KernelForge::Job *> KernelForge::take() {
 }
 
 /// Threads count as idle from their start to their first job.
-void KernelForge::work(bool mayWait) {
+void KernelForge::work(bool mayWait, bool isCold) {
   auto start = CompileTimes::Clock::now();
   Codegen codegen(Machine::host());
   CompileTimes spent;
   spent.add("contexts", CompileTimes::since(start));
+  if (isCold) {
+    PhaseTimer timer(spent, "warm-up");
+    CompileTimes nobodys;
+    Job job{warmUpKernel(), {}};
+    std::array jobs{&job};
+    (void)compileModule(jobs, codegen, nobodys); // what goes wrong here goes wrong again where it matters
+    codegen.times = {};
+  }
   std::unique_lock lock(mutex);
   while (true) {
     if (mayWait) arrived.wait(lock, [&] { return isClosed || !waiting.empty(); });

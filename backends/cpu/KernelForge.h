@@ -19,6 +19,9 @@ public:
   ~KernelForge();
   KernelForge(const KernelForge &) = delete;
 
+  /// Starts all threads at once, to be ready when the first kernel comes; the process' first ones also compile one that nobody
+  /// wants: much of what a thread's first kernel takes is LLVM's code being mapped and bound.
+  void warm();
   /// A kernel that will be wanted. Does not wait; does nothing for what is known.
   void add(const KernelSpec &spec);
   /// An entry a spec. Called once, last; takes part in the work.
@@ -33,7 +36,7 @@ private:
   void enqueue(const Words &key, const KernelSpec &spec);
   std::vector<Job *> take();
   void startWorkers();
-  void work(bool mayWait);
+  void work(bool mayWait, bool isCold = false);
   void join();
 
   const int threads;

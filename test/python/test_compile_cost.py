@@ -89,6 +89,27 @@ def test_what_a_large_compilation_freed_goes_back_to_the_system(script, disabled
     assert ("returned freed memory" in done.stderr) == returns
 
 
+CHAIN = """
+import tinyfin as fin
+def chain(x):
+    y = x
+    for _ in range(LENGTH):
+        y = y + x
+    return y
+step = fin.jit(chain)
+assert step(fin.full((64, 33), 1.0)).numpy()[0, 0] == LENGTH + 1
+print("warm-up" in step.explain()[0]["kernel_times"])
+"""
+
+
+@pytest.mark.parametrize("length, disabled, warms", [(1100, "", True), (1100, "warm-compilers", False), (50, "", False)])
+def test_compilers_get_ready_while_the_passes_of_a_large_graph_run(length, disabled, warms):
+    done = subprocess.run([sys.executable, "-c", CHAIN.replace("LENGTH", str(length))],
+                          env={**os.environ, "TINYFIN_DISABLE": disabled, "TINYFIN_COMPILE_THREADS": "3"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(warms)
+
+
 def test_the_log_has_a_line_a_compilation():
     lines = [line for line in fresh_process(TINYFIN_LOG="compile").splitlines() if "cpu executable in" in line]
     assert len(lines) == 1
