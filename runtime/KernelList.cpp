@@ -94,7 +94,7 @@ inline Status KernelList::runStep(const Step &step, const Frame &frame) const {
     return Status::ok();
   }
   GeneratedCall call{step.generated, frame.pointers, stepDims};
-  frame.pool.parallelFor(step.count, step.grain, runPiece, &call);
+  frame.pool.parallelFor(step.count, step.grain, runPiece, &call, step.wakes);
   return Status::ok();
 }
 

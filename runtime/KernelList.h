@@ -48,6 +48,7 @@ struct GeneratedStep {
   Words dims;
   int64_t count = 1, grain = 1;
   size_t bytes = 0; // read and written, for profiles
+  bool wakes = true; // worth waking threads that sleep
 };
 
 /// Anything else, such as a library's primitive: the closure owns what it needs and is not changed by a run.
@@ -90,6 +91,7 @@ private:
     size_t firstWord, numWords; // attributes or dims in `words`
     int64_t count, grain;
     size_t bytes;
+    bool wakes;
   };
   /// A run's tables; they live in its arena block or on its stack.
   struct Frame {

@@ -89,6 +89,7 @@ void KernelListBuilder::add(GeneratedStep step) {
   added.generated = step.function;
   added.count = step.count;
   added.grain = std::max<int64_t>(step.grain, 1);
+  added.wakes = step.wakes;
   added.bytes = step.bytes;
   for (const ArgRef &arg : step.args) check(step.info, arg, 0);
 }

@@ -96,6 +96,8 @@ struct ThreadPool::State {
     std::atomic<uint64_t> work{0}; // generation << 32 | unclaimed pieces
   };
 
+  bool isAsleep() const { return sleepers.load(std::memory_order_relaxed) || !isStarted.load(std::memory_order_relaxed); }
+
   const uint32_t threads;
   const std::unique_ptr<Slot[]> slots; // the caller's is the first
   const std::chrono::microseconds spinTime;
@@ -113,7 +115,7 @@ struct ThreadPool::State {
   std::atomic<uint32_t> publisherSleeps{0};
   alignas(128) std::atomic<uint32_t> wakeups{0}; // what idle workers sleep on
   std::atomic<uint32_t> sleepers{0};
-  std::atomic<bool> stopping{false};
+  std::atomic<bool> stopping{false}, isStarted{false};
   alignas(128) std::atomic<bool> busy{false}; // a region is running
 };
 
@@ -129,6 +131,7 @@ void ThreadPool::State::start() {
   workers.reserve(threads - 1);
   for (uint32_t self = 1; self < threads; ++self)
     workers.emplace_back([this, self, seen = generation(self)] { workerLoop(self, seen); });
+  isStarted.store(true);
 }
 
 void ThreadPool::State::workerLoop(uint32_t self, uint32_t seen) {
@@ -235,7 +238,7 @@ void ThreadPool::rouse() {
   if (state->spinTime.count() > 0) parallelFor(threads(), 1, [](int64_t, int64_t) {});
 }
 
-void ThreadPool::parallelFor(int64_t count, int64_t grain, Body body, void *closure) {
+void ThreadPool::parallelFor(int64_t count, int64_t grain, Body body, void *closure, bool wakes) {
   grain = std::max<int64_t>(grain, 1);
   if (count <= grain) {
     if (count > 0) body(closure, 0, count);
@@ -244,7 +247,8 @@ void ThreadPool::parallelFor(int64_t count, int64_t grain, Body body, void *clos
   State &s = *state;
   int64_t pieces = (count - 1) / grain + 1;
   // Nested regions and those of a second caller run serially, in the same pieces.
-  if (isInsideRegion || s.threads == 1 || pieces > kMaxPieces || s.busy.exchange(true, std::memory_order_acquire)) {
+  bool staysHere = isInsideRegion || s.threads == 1 || pieces > kMaxPieces || (!wakes && s.isAsleep());
+  if (staysHere || s.busy.exchange(true, std::memory_order_acquire)) {
     for (int64_t begin = 0; begin < count; begin += std::min(grain, count - begin))
       body(closure, begin, begin + std::min(grain, count - begin));
     return;

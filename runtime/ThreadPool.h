@@ -26,7 +26,8 @@ public:
   /// Applies body to [0, count) in pieces of `grain` (the last may be short). Which thread runs a piece is
   /// free, what a piece is depends on count and grain alone. Calls from inside a body run serially, and so do
   /// those of a second thread while a region runs. A piece should take 5 us or more: handing it out costs 0.1.
-  void parallelFor(int64_t count, int64_t grain, Body body, void *closure);
+  /// Unless it is worth waking threads (`wakes`), it runs serially while one of them sleeps.
+  void parallelFor(int64_t count, int64_t grain, Body body, void *closure, bool wakes = true);
 
   template <class F> void parallelFor(int64_t count, int64_t grain, F &&body) {
     parallelFor(count, grain, [](void *f, int64_t begin, int64_t end) { (*static_cast<std::remove_reference_t<F> *>(f))(begin, end); }, &body);

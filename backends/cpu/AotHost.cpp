@@ -118,7 +118,7 @@ private:
     Function *function = module.getFunction(kernel.name);
     FunctionCallee launcher = runtime("aot_launch", b.getVoidTy(), {ptr(), ptr(), ptr(), ptr(), i64(), i64()});
     b.CreateCall(launcher,
-                 {host->getArg(0), function, args, kernelDims, count, word(kernel.launch.grain(names, sample))});
+                 {host->getArg(0), function, args, kernelDims, count, word(kernel.launch.grain(names, sample, kWakingNanoseconds))});
   }
 
   Value *dimsOf(const AotValue &value, unsigned number) {

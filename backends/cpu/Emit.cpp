@@ -28,14 +28,13 @@ int64_t Launch::count(ArrayRef<std::string> names, ArrayRef<int64_t> values) con
   return count;
 }
 
-int64_t Launch::grain(ArrayRef<std::string> names, ArrayRef<int64_t> values) const {
-  constexpr double kPieceNanoseconds = 20000; // below this, waking another thread costs more than it saves
+int64_t Launch::grain(ArrayRef<std::string> names, ArrayRef<int64_t> values, double nanoseconds) const {
   double elements = 1;
   for (Dim dim : work) elements *= valueOf(dim, names, values);
   int64_t indices = count(names, values);
   if (indices == 0) return 1;
   double each = std::max(elements / indices * cost, 1.0);
-  return std::max<int64_t>(1, static_cast<int64_t>(kPieceNanoseconds / each));
+  return std::max<int64_t>(1, static_cast<int64_t>(nanoseconds / each));
 }
 
 static Emitted emitWith(ModuleOp module, const KernelSpec &spec, const Machine &machine, StringRef name, int lanes,

@@ -7,6 +7,10 @@
 
 namespace tinyfin::cpu {
 
+/// What a piece of work should take at least: among threads that wait for it with their cores awake (a region costs one
+/// microsecond, and lines that one core wrote cost a single reader more than four), and where threads have to be woken.
+inline constexpr double kPieceNanoseconds = 5000, kWakingNanoseconds = 20000;
+
 /// How a kernel is launched: `count` parallel indices, of which a piece of work takes `grain`.
 struct Launch {
   SmallVector<Dim, 4> outer; // one index for each of these
@@ -17,7 +21,7 @@ struct Launch {
 
   /// `symbols` gives the value of each symbol of the spec.
   int64_t count(ArrayRef<std::string> names = {}, ArrayRef<int64_t> values = {}) const;
-  int64_t grain(ArrayRef<std::string> names = {}, ArrayRef<int64_t> values = {}) const;
+  int64_t grain(ArrayRef<std::string> names = {}, ArrayRef<int64_t> values = {}, double nanoseconds = kPieceNanoseconds) const;
 };
 
 struct Emitted {

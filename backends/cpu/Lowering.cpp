@@ -220,7 +220,8 @@ void Lowering::addGenerated(Operation *op, const PlannedKernel &kernel, const Co
   step.function = code.function;
   step.args = kernel.args;
   step.count = code.launch.count();
-  step.grain = code.launch.grain();
+  step.grain = code.launch.grain({}, {}, config::isDisabled("short-pieces") ? kWakingNanoseconds : kPieceNanoseconds);
+  step.wakes = step.count > code.launch.grain({}, {}, kWakingNanoseconds);
   for (uint32_t input = 0; input < kernel.spec.numInputs; ++input) step.bytes += bytesOf(kernel.spec.values[input]);
   for (uint32_t output : kernel.spec.outputs) step.bytes += bytesOf(kernel.spec.values[output]);
   list.keepAlive(code.code);

@@ -67,7 +67,7 @@ private:
     args.launch.block = block;
     args.launch.work = {rows, columns, inner};
     args.launch.work.append(batch.begin(), batch.end());
-    args.launch.cost = 1.0 / code.lanes;
+    args.launch.cost = 0.25 / code.lanes;
     return blocks;
   }
 

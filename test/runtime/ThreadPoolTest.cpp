@@ -161,6 +161,37 @@ TEST(ThreadPool, WaitingThreadsLeaveTheirCoreToWorkingOnes) {
   EXPECT_GT(keeping, 8) << "of 20 and more";
 }
 
+/// Threads that take part in a region of a pool whose idle threads sleep at once, or never.
+size_t threadsThatCome(const char *spin, bool wakes) {
+  Config &config = Config::process();
+  EXPECT_TRUE(config.set("SPIN_MICROSECONDS", spin).isOk());
+  ThreadPool pool(4);
+  config.reset();
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  auto body = [&](int64_t, int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  };
+  auto run = [&](bool wakesNow) {
+    threads.clear();
+    auto call = [](void *f, int64_t begin, int64_t end) { (*static_cast<decltype(body) *>(f))(begin, end); };
+    pool.parallelFor(16, 1, call, &body, wakesNow);
+    return threads.size();
+  };
+  EXPECT_EQ(run(false), 1u) << "before there are threads";
+  run(true);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50)); // they sleep, or go on spinning
+  return run(wakes);
+}
+
+TEST(ThreadPool, ShortRegionsWakeNobody) {
+  EXPECT_EQ(threadsThatCome("0", false), 1u);
+  EXPECT_GT(threadsThatCome("0", true), 1u);
+  EXPECT_GT(threadsThatCome("10000000", false), 1u) << "of threads that are awake";
+}
+
 TEST(ThreadPool, PiecesRunInTheCallersFloatMode) {
   ThreadPool pool(4);
   uint32_t ordinary = floatMode();

@@ -277,6 +277,16 @@ TEST(CpuBackend, WhatHasNoGeneratedFormIsCounted) {
   EXPECT_NE(executable->stats.refusals[0].find("fin.div"), std::string::npos);
 }
 
+TEST(Launch, TenMicrosecondsAreSharedButWakeNobody) {
+  Launch launch;
+  launch.last = Dim(100);
+  launch.work = {Dim(100), Dim(1000)};
+  launch.cost = 0.1;
+  EXPECT_EQ(launch.count(), 100);
+  EXPECT_EQ(launch.grain(), 50);
+  EXPECT_GE(launch.grain({}, {}, kWakingNanoseconds), launch.count());
+}
+
 TEST(KernelCache, EqualStructuresShareCode) {
   auto spec = [](int64_t extent) {
     SpecBuilder b;
