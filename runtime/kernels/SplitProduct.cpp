@@ -95,13 +95,16 @@ private:
                        .a = a.at(row + i, 0),
                        .aRow = a.alongK ? a.stride : 1,
                        .aCol = a.alongK ? 1 : a.stride,
-                       .b = b.at(column + j, 0),
+                       .b = nullptr,
                        .bRow = b.alongK ? 1 : b.stride,
                        .bCol = b.alongK ? b.stride : 1,
                        .c = product.c + (row + i) * product.ldc + column + j,
                        .ldc = product.ldc};
-    if (!b.from) { // only its parts are left
-      float *columns = scratch<float>(ScratchUse::GemmC, k * kSquare);
+    if (b.from) {
+      square.b = b.at(column + j, 0);
+    } else { // only its parts are left
+      // All else of a product may be in use: C too lies in scratch if somebody finishes it.
+      float *columns = scratch<float>(ScratchUse::GemmPackedRows, k * kSquare);
       unpackB(columns, product.packedB + (column + j) / kSquare * panelBytes(k), k);
       square.b = columns, square.bRow = kSquare, square.bCol = 1;
     }

@@ -147,6 +147,32 @@ TEST_F(Split, ValuesOutOfRangeComeOutAsFromVectors) {
     }
 }
 
+/// Blocks that somebody finishes lie in scratch while their squares are multiplied once more.
+TEST_F(Split, FinishedBlocksOfAPackedOperandHoldValuesOutOfRange) {
+  Matrices in(512, 256, 700);
+  if (!isPacked(in)) GTEST_SKIP() << "for so many threads vectors are faster";
+  in.lhs(40, 650) = kInfinity;
+  std::vector<float> found(in.m * in.n), wanted = multiply(in, false);
+  int64_t length = in.n;
+  void *args[] = {nullptr, found.data(), &length};
+  TileConsumer consumer{[](void *const *args, const int64_t *tile, int64_t begin, int64_t end) {
+                          for (int64_t row = begin; row < end; ++row)
+                            std::copy_n(
+                                static_cast<const float *>(args[0]) + (row - begin) * tile[0], tile[2] - tile[1],
+                                static_cast<float *>(args[1]) + row * *static_cast<int64_t *>(args[2]) + tile[1]);
+                        },
+                        args, 3};
+  ThreadPool pool(3);
+  MatmulPlan plan = MatmulPlan::create(in.spec(), cut(in.spec(), true));
+  ASSERT_TRUE(plan.prepack(in.b.data(), pool).isOk());
+  ASSERT_TRUE(plan.execute(in.a.data(), nullptr, pool, consumer).isOk());
+  for (int64_t at = 0; at < in.m * in.n; ++at)
+    if (at / in.n == 40)
+      ASSERT_EQ(found[at], wanted[at]) << at;
+    else
+      ASSERT_NEAR(found[at], wanted[at], 1e-3) << at;
+}
+
 TEST_F(Split, TinyValuesKeepTheirBits) {
   Matrices in(256, 64, 512);
   for (float &value : in.a) value *= 0x1p-112f;
