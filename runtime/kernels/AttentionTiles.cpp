@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// As AttentionForward.cpp and AttentionBackward.cpp, with operands packed into tiles (AmxPack.h): k and v once a head, a
-// panel of 32 queries when its turn comes. The weights are written where the next product reads them.
+// As AttentionForward.cpp and AttentionBackward.cpp, with operands packed into tiles (AmxPack.h): k and v once a head,
+// a panel of 32 queries when its turn comes. The weights are written where the next product reads them.
 #include "runtime/kernels/AttentionTiles.h"
 #include "runtime/kernels/AmxPack.h"
 #include "runtime/kernels/AttentionBlocks.h"
@@ -18,16 +18,17 @@ int64_t wholeSquares(int64_t extent) { return amx::panelsOf(extent) * kQueries; 
 /// Consecutive pieces of the thread's scratch, in whole cache lines. With null it only counts.
 class Pieces {
 public:
-  explicit Pieces(char *from) : at(from), from(from) {}
+  explicit Pieces(char *from) : from(from) {}
   template <class T> T *take(int64_t count) {
-    char *piece = at;
-    at += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
+    char *piece = from ? from + size : nullptr;
+    size += (count * sizeof(T) + 63) / 64 * 64;
     return reinterpret_cast<T *>(piece);
   }
-  size_t used() const { return at - from; }
+  size_t used() const { return size; }
 
 private:
-  char *at, *from;
+  char *from;
+  size_t size = 0;
 };
 
 /// c[panels * 32, 32] = A * B, where A is packed and B one packed panel.
@@ -35,8 +36,8 @@ void multiplyPanels(amx::SquareFn square, const char *a, int64_t panelBytes, int
                     int64_t steps, float *c) {
   amx::PendingRows nothing;
   for (int64_t i = 0; i < panels; ++i)
-    square({a + i * panelBytes, 64, 1024, amx::kStepBytes, b, amx::kStepBytes, steps, nullptr, 0}, c + i * kSquareFloats,
-           kQueries * sizeof(float), false, nothing);
+    square({a + i * panelBytes, 64, 1024, amx::kStepBytes, b, amx::kStepBytes, steps, nullptr, 0},
+           c + i * kSquareFloats, kQueries * sizeof(float), false, nothing);
 }
 
 using Wide = Lanes<float>;
@@ -56,16 +57,20 @@ inline Wide weightsOf(const float *scores, const Wide &shift) {
 
 #if defined(__AVX512BF16__)
 /// Of two vectors, the first in the lower half.
-inline __m512i roundedWords(gemm::Vector<float> low, gemm::Vector<float> high) { return (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low); }
+inline __m512i roundedWords(gemm::Vector<float> low, gemm::Vector<float> high) {
+  return (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+}
 #endif
 
 /// Row pair [2r, 2r + 1] of a right operand: 32 columns in two tiles, each word pair a column.
 inline void storePair(char *to, const Wide &first, const Wide &second) {
   for (int half = 0; half < 2; ++half) {
 #if defined(__AVX512BF16__)
-    const __m512i low = _mm512_set1_epi32(0x00100000), counted = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i low = _mm512_set1_epi32(0x00100000),
+                  counted = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i turns = _mm512_add_epi32(low, _mm512_or_si512(counted, _mm512_slli_epi32(counted, 16))); // i, 16 + i
-    _mm512_storeu_si512(to + half * 1024, _mm512_permutexvar_epi16(turns, roundedWords(first.half[half], second.half[half])));
+    _mm512_storeu_si512(to + half * 1024,
+                        _mm512_permutexvar_epi16(turns, roundedWords(first.half[half], second.half[half])));
 #else
     *reinterpret_cast<Bits *>(to + half * 1024) = roundedBits(first.half[half]) | roundedBits(second.half[half]) << 16;
 #endif
@@ -165,9 +170,9 @@ namespace {
 struct Backward {
   const AttentionSpec &spec;
   amx::SquareFn square;
-  char *keys, *values, *keyColumns;              // left operands: k, v and k.T
-  char *queries, *dyColumns;                     // right operands [depth, queries]: q.T and dy.T
-  char *queryRows, *dyRows;                      // right operands [queries of a group, depth]: q and dy
+  char *keys, *values, *keyColumns;                // left operands: k, v and k.T
+  char *queries, *dyColumns;                       // right operands [depth, queries]: q.T and dy.T
+  char *queryRows, *dyRows;                        // right operands [queries of a group, depth]: q and dy
   char *gradients, *groupWeights, *groupGradients; // ds as right operand; p and ds of a group as left operands
   float *scores, *products, *sums, *keySums, *valueSums;
 
@@ -210,7 +215,8 @@ struct Backward {
         if (key + i < seen) {
           const Wide product = Wide::at(products + (key + i) * kQueries);
           p = weightsOf(scores + (key + i) * kQueries, lseLanes);
-          ds[i] = mapLanes<float>([&](int half) { return p.half[half] * (product.half[half] - deltaLanes.half[half]); });
+          ds[i] =
+              mapLanes<float>([&](int half) { return p.half[half] * (product.half[half] - deltaLanes.half[half]); });
         }
         storeRow(groupWeights + at + i * 64, p);
         storeRow(groupGradients + at + i * 64, ds[i]);
@@ -225,7 +231,8 @@ struct Backward {
     amx::PendingRows nothing;
     for (int64_t column = 0; column < amx::panelsOf(depth); ++column)
       for (int64_t panel = 0; panel < amx::panelsOf(all); ++panel)
-        square({weights + panel * bytes, 64, 1024, amx::kStepBytes, rows + column * bytes, amx::kStepBytes, steps, nullptr, 0},
+        square({weights + panel * bytes, 64, 1024, amx::kStepBytes, rows + column * bytes, amx::kStepBytes, steps,
+                nullptr, 0},
                to + panel * kQueries * row + column * kQueries, row * sizeof(float), true, nothing);
   }
 
@@ -265,17 +272,18 @@ void backwardByTiles(const AttentionSpec &spec, const void *dy, HeadParts<const 
       const int64_t seen = masked.keysBefore(begin + used), panels = amx::panelsOf(seen);
       amx::packB(head.queries, {words(x.q, spec.q.at(b, h, begin)), 1, spec.q.row}, spec.depth, used);
       amx::packB(head.dyColumns, {words(dy, spec.output.at(b, h, begin)), 1, spec.output.row}, spec.valueDepth, used);
-      multiplyPanels(head.square, head.keys, amx::panelBytes(spec.depth), panels, head.queries, amx::stepsOf(spec.depth),
-                     head.scores);
+      multiplyPanels(head.square, head.keys, amx::panelBytes(spec.depth), panels, head.queries,
+                     amx::stepsOf(spec.depth), head.scores);
       multiplyPanels(head.square, head.values, amx::panelBytes(spec.valueDepth), panels, head.dyColumns,
                      amx::stepsOf(spec.valueDepth), head.products);
       finishScores(head.scores, seen, scale, masked, begin, used);
       const int64_t rows = spec.rows.at(b, h, begin);
-      head.makeWeights(seen, all, static_cast<const float *>(lse) + rows, static_cast<const float *>(delta) + rows, used,
-                       step, steps, next);
-      multiplyPanels(head.square, head.keyColumns, amx::panelBytes(spec.keys), amx::panelsOf(spec.depth), head.gradients,
-                     amx::stepsOf(seen), head.sums);
-      storeLanes(static_cast<BFloat16 *>(d.q) + spec.q.at(b, h, begin), spec.q.row, head.sums, used, spec.depth, factors);
+      head.makeWeights(seen, all, static_cast<const float *>(lse) + rows, static_cast<const float *>(delta) + rows,
+                       used, step, steps, next);
+      multiplyPanels(head.square, head.keyColumns, amx::panelBytes(spec.keys), amx::panelsOf(spec.depth),
+                     head.gradients, amx::stepsOf(seen), head.sums);
+      storeLanes(static_cast<BFloat16 *>(d.q) + spec.q.at(b, h, begin), spec.q.row, head.sums, used, spec.depth,
+                 factors);
     }
     head.addToSums(head.keySums, spec.depth, all, head.groupGradients, head.queryRows, steps);
     head.addToSums(head.valueSums, spec.valueDepth, all, head.groupWeights, head.dyRows, steps);

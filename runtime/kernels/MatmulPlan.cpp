@@ -127,11 +127,12 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
   gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
   gemm::MatrixView b{nullptr, spec.transposeRhs ? 1 : spec.n, spec.transposeRhs ? spec.k : 1};
   a.data = static_cast<const std::byte *>(call.lhs) + (left + row * a.row) * size;
-  b.data = static_cast<const std::byte *>(call.rhs) + (right + col * b.col) * size;
+  if (call.rhs) b.data = static_cast<const std::byte *>(call.rhs) + (right + col * b.col) * size;
 
   const bool rounds = !call.consumer && product->multiplyRounded;
   const bool direct = !call.consumer && (size == wideSize || rounds);
-  void *result = static_cast<std::byte *>(call.result) + ((batch * spec.m + row) * spec.n + col) * size;
+  void *result = nullptr;
+  if (call.result) result = static_cast<std::byte *>(call.result) + ((batch * spec.m + row) * spec.n + col) * size;
   int64_t ldc = direct ? spec.n : cols;
   void *c = direct ? result : scratchBytes(ScratchUse::GemmC, rows * cols * wideSize);
   const std::byte *panels = call.packed, *packedRows = call.packedRows;
@@ -144,7 +145,7 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
   if (panels) {
     auto *multiply = rounds ? product->multiplyRounded : product->multiplyBlock;
     multiply({a, rows, spec.k, panels, cols, c, ldc, std::min(blocking.rows, spec.m - row - rows), packedRows,
-              call.packed ? gemm::MatrixView{} : b});
+              prepacked ? gemm::MatrixView{} : b});
   } else {
     product->multiplyUnpacked(spec.dtype, {.m = rows,
                                            .n = cols,

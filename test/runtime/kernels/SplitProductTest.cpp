@@ -197,6 +197,10 @@ TEST_F(Split, TheCutDoesNotShowInTheResult) {
     std::vector<float> first = run(in, cut(in.spec(), true, 1));
     for (int threads : {2, 3, 4, 8}) EXPECT_TRUE(sameBits(run(in, cut(in.spec(), true, threads)), first));
     if (isPacked(in)) EXPECT_TRUE(sameBits(run(in, cut(in.spec(), true), true), first)) << "packed before";
+    in.rhs(3, 90) = kNaN;
+    MatmulBlocking inAPhase = cut(in.spec(), true);
+    inAPhase.packing = MatmulPacking::First;
+    EXPECT_TRUE(sameBits(run(in, inAPhase), run(in, cut(in.spec(), true)))) << "packed in a phase of its own";
   }
 }
 
