@@ -13,6 +13,17 @@ using namespace tinyfin;
 
 namespace {
 
+/// A sanitizer has an allocator of its own, which keeps what is freed.
+constexpr bool keepsFreed() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return true;
+#elif defined(__has_feature)
+  return __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+  return false;
+#endif
+}
+
 size_t residentBytes() {
   size_t total = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> total >> resident;
@@ -33,6 +44,7 @@ std::unique_ptr<char[]> leaveFreed() {
 } // namespace
 
 TEST(FreedMemory, GoesBackToTheSystem) {
+  if (keepsFreed()) GTEST_SKIP() << "a sanitizer's allocator keeps what is freed";
   auto last = leaveFreed();
   size_t before = residentBytes();
   EXPECT_TRUE(returnFreedMemory());
@@ -40,6 +52,7 @@ TEST(FreedMemory, GoesBackToTheSystem) {
 }
 
 TEST(FreedMemory, StaysWhereThereIsLittleOrTheSwitchIsOff) {
+  if (keepsFreed()) GTEST_SKIP() << "a sanitizer's allocator keeps what is freed";
   auto last = leaveFreed();
   EXPECT_FALSE(returnFreedMemory(size_t(1) << 40));
   ASSERT_TRUE(Config::process().set("DISABLE", "return-freed").isOk());
