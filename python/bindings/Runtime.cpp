@@ -3,6 +3,7 @@
 #include "frontend/Autocast.h"
 #include "frontend/Flush.h"
 #include "python/bindings/Bindings.h"
+#include "runtime/CompileQueue.h"
 #include "runtime/Config.h"
 #include "runtime/ExecutionCache.h"
 #include "runtime/Version.h"
@@ -99,6 +100,11 @@ static void toggleModuleFlag(py::handle module, py::handle name) {
 }
 
 void addRuntime(py::module_ &module) {
+  // The compiler's own statics, made while it works, are gone before a handler of the process would wait for it.
+  py::module_::import("atexit").attr("register")(py::cpp_function([] {
+    py::gil_scoped_release others;
+    CompileQueue::process().shutdown();
+  }));
   module.attr("__version__") = version();
   module.def("is_grad_enabled", isGradEnabled);
   module.def("set_grad_enabled", setGradEnabled, py::arg("mode"), "Sets the mode of this thread and returns what it was.");

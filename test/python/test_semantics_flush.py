@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -261,3 +262,21 @@ def test_updates_reuse_their_memory():
         places.add(w.numpy().ctypes.data)
     assert (w.numpy() == 6).all()
     assert len(places) <= 2
+
+
+def test_nothing_compiles_when_the_interpreter_ends():
+    code = textwrap.dedent("""
+        import atexit, time
+
+        def last():  # registered before tinyfin's own handler: called after it
+            before = fin.cache_info()["compiled_runs"]
+            for _ in range(60):
+                total = (fin.ones(7) * 3 + 2).sum().item()
+                time.sleep(0.004)
+            print(total, fin.cache_info()["compiled_runs"] - before)
+
+        atexit.register(last)
+        import tinyfin as fin
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and done.stdout.split() == ["35.0", "0"], done
