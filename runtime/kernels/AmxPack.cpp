@@ -37,24 +37,6 @@ TINYFIN_TARGET_AVX512 inline __m512i gatherPieces(const uint16_t *from, int64_t 
   return _mm512_inserti32x4(all, piece(from + 3 * step), 3);
 }
 
-/// B in lines along k: 16 x 16 pairs are transposed. Lanes of a register hold lines r, r + 4, r + 8 and r + 12.
-TINYFIN_TARGET_AVX512 void transposePairs(char *to, const uint16_t *from, int64_t stride) {
-#pragma unroll
-  for (int quarter = 0; quarter < 4; ++quarter) {
-    // After this line r of lane L is line 4 L + r: those four become neighbours.
-    __m512i r0 = gatherPieces(from + quarter * 8, 4 * stride),
-            r1 = gatherPieces(from + stride + quarter * 8, 4 * stride);
-    __m512i r2 = gatherPieces(from + 2 * stride + quarter * 8, 4 * stride);
-    __m512i r3 = gatherPieces(from + 3 * stride + quarter * 8, 4 * stride);
-    __m512i a = _mm512_unpacklo_epi32(r0, r1), b = _mm512_unpackhi_epi32(r0, r1);
-    __m512i c = _mm512_unpacklo_epi32(r2, r3), d = _mm512_unpackhi_epi32(r2, r3);
-    put(to, quarter * 4, _mm512_unpacklo_epi64(a, c));
-    put(to, quarter * 4 + 1, _mm512_unpackhi_epi64(a, c));
-    put(to, quarter * 4 + 2, _mm512_unpacklo_epi64(b, d));
-    put(to, quarter * 4 + 3, _mm512_unpackhi_epi64(b, d));
-  }
-}
-
 /// A in lines across k: 32 x 16 words are transposed, in each lane the 8 x 8 of lines 8 L to 8 L + 7.
 TINYFIN_TARGET_AVX512 void transposeWords(char *to, const uint16_t *from, int64_t stride) {
 #pragma unroll
@@ -175,6 +157,24 @@ Lines linesOf(PackTile along, PackTile across, const BFloat16 *data, int64_t ext
 }
 
 } // namespace
+
+// Lanes of a register hold lines r, r + 4, r + 8 and r + 12.
+TINYFIN_TARGET_AVX512 void transposePairs(char *to, const uint16_t *from, int64_t stride) {
+#pragma unroll
+  for (int quarter = 0; quarter < 4; ++quarter) {
+    // After this line r of lane L is line 4 L + r: those four become neighbours.
+    __m512i r0 = gatherPieces(from + quarter * 8, 4 * stride),
+            r1 = gatherPieces(from + stride + quarter * 8, 4 * stride);
+    __m512i r2 = gatherPieces(from + 2 * stride + quarter * 8, 4 * stride);
+    __m512i r3 = gatherPieces(from + 3 * stride + quarter * 8, 4 * stride);
+    __m512i a = _mm512_unpacklo_epi32(r0, r1), b = _mm512_unpackhi_epi32(r0, r1);
+    __m512i c = _mm512_unpacklo_epi32(r2, r3), d = _mm512_unpackhi_epi32(r2, r3);
+    put(to, quarter * 4, _mm512_unpacklo_epi64(a, c));
+    put(to, quarter * 4 + 1, _mm512_unpackhi_epi64(a, c));
+    put(to, quarter * 4 + 2, _mm512_unpacklo_epi64(b, d));
+    put(to, quarter * 4 + 3, _mm512_unpackhi_epi64(b, d));
+  }
+}
 
 void packA(void *to, const Strided &a, int64_t m, int64_t k, const PackRange &range) {
   linesOf(copyLines, transposeWords, a.data, a.row, a.column, m, k).packPanels(static_cast<char *>(to), range);

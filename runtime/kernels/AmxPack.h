@@ -28,4 +28,10 @@ inline void packA(void *to, const Strided &a, int64_t m, int64_t k) { packA(to, 
 void packB(void *to, const Strided &b, int64_t k, int64_t n, const PackRange &range);
 inline void packB(void *to, const Strided &b, int64_t k, int64_t n) { packB(to, b, k, n, {0, panelsOf(n), 0, k}); }
 
+#ifdef TINYFIN_AMX_TARGETS
+/// A tile of 16 lines of 16 pairs of words, from lines `stride` words apart, transposed: pairs across the lines. Between
+/// lines along k and B's tiles, and back.
+TINYFIN_TARGET_AVX512 void transposePairs(char *to, const uint16_t *from, int64_t stride);
+#endif
+
 } // namespace tinyfin::amx

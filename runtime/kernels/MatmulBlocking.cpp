@@ -108,23 +108,19 @@ private:
     offer(packingOfA(rows, cols) + packingOfB + spilt + unevenness(chunks), MatmulPacking::Thread, rows, cols);
   }
 
-  /// Each chunk packs its part of B a few panels at a time.
+  /// Each chunk has its part of B for itself, which costs so much a row.
+  void tryChunks(int64_t rows, int64_t cols, double costOfB, int64_t leastRows, int64_t leastChunks) {
+    rows = std::min(spec.m, roundUp(rows, product.rowMultiple));
+    const int64_t chunks = ceilDiv(spec.m, rows) * ceilDiv(spec.n, cols);
+    if (rows > product.streamRows || rows < leastRows || rows * cols > kStreamElements || chunks < leastChunks) return;
+    offer(costOfB / rows + packingOfA(rows, cols) + unevenness(chunks), MatmulPacking::Chunk, rows, cols);
+  }
+  /// It packs it a few panels at a time.
   void tryStream(int64_t rows, int64_t cols) {
-    rows = std::min(spec.m, roundUp(rows, product.rowMultiple));
-    const int64_t chunks = ceilDiv(spec.m, rows) * ceilDiv(spec.n, cols);
-    if (rows > product.streamRows || rows < kLeastRows || rows * cols > kStreamElements || chunks < 2 * threads) return;
-    offer(product.costs.intoGroup / rows + packingOfA(rows, cols) + unevenness(chunks), MatmulPacking::Chunk, rows,
-          cols);
+    tryChunks(rows, cols, product.costs.intoGroup, kLeastRows, 2 * threads);
   }
-
-  /// Each chunk reads its part of B from the third cache, or from memory.
-  void tryPacked(int64_t rows, int64_t cols) {
-    rows = std::min(spec.m, roundUp(rows, product.rowMultiple));
-    const int64_t chunks = ceilDiv(spec.m, rows) * ceilDiv(spec.n, cols);
-    if (rows > product.streamRows || rows * cols > kStreamElements || chunks < threads) return;
-    offer(product.costs.ofReading / rows + packingOfA(rows, cols) + unevenness(chunks), MatmulPacking::Chunk, rows,
-          cols);
-  }
+  /// It reads it from the third cache, or from memory.
+  void tryPacked(int64_t rows, int64_t cols) { tryChunks(rows, cols, product.costs.ofReading, 1, threads); }
 
   const MatmulSpec &spec;
   const gemm::PackedProduct &product;
@@ -147,9 +143,9 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, int threads) {
   if (!threads) threads = ThreadPool::defaultThreads();
   if (!large || !isLarge(spec, *large)) return choose(spec, usual, threads);
   CutSearch usualCut(spec, usual, threads), largeCut(spec, *large, threads);
-  MatmulBlocking found = largeCut.best();
-  usualCut.best();
-  return found.chunks && largeCut.cost() < usualCut.cost() ? found : choose(spec, usual, threads);
+  const MatmulBlocking ofLarge = largeCut.best(), ofUsual = usualCut.best();
+  if (ofLarge.chunks && largeCut.cost() < usualCut.cost()) return ofLarge;
+  return ofUsual.chunks && isLarge(spec, usual) ? ofUsual : choose(spec, usual, threads);
 }
 
 MatmulBlocking MatmulBlocking::chooseForPacked(const MatmulSpec &spec, int threads) {

@@ -202,11 +202,8 @@ private:
   }
   const Acc *packB(const BlockStep &step, int64_t begin, int64_t end) const {
     Acc *packed = scratch<Acc>(ScratchUse::GemmB, scratchNeed(block.m, block.n, block.k).b);
-    int64_t piece = block.bCol == 1 ? 16 : step.depth; // few rows at a time, through all panels
-    for (int64_t k = 0; k < step.depth; k += piece)
-      for (int64_t column = begin; column < end; column += width)
-        packPanel(packed + (column - begin) * step.depth + k * width, width, std::min(width, end - column),
-                  std::min(piece, step.depth - k), bAt(column, step.k0 + k), block.bRow, block.bCol);
+    packPanels<Acc, T>({bAt(begin, step.k0), block.bRow, block.bCol}, step.depth, end - begin,
+                       {0, (end - begin + width - 1) / width, 0, step.depth}, packed);
     return packed;
   }
 

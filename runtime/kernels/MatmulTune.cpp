@@ -72,7 +72,7 @@ std::vector<TuneCandidate> candidatesOf(const MatmulSpec &spec, const std::vecto
 
 Words keyOf(const MatmulSpec &spec, bool isFinished) {
   Words key{'m', static_cast<int64_t>(spec.dtype), spec.transposeLhs + 2 * spec.transposeRhs + 4 * isFinished, spec.m, spec.n, spec.k,
-            ThreadPool::process().threads(), MatmulBlocking::choose(spec).product == gemm::largeProduct(spec.dtype), spec.batchRank};
+            ThreadPool::process().threads(), spec.batchRank};
   for (int i = 0; i < spec.batchRank; ++i) key.insert(key.end(), {spec.batch[i], spec.lhsStride[i], spec.rhsStride[i]});
   return key;
 }

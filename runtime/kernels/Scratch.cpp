@@ -3,6 +3,7 @@
 // walked through in strides that small pages would not bear. Those that do not fill a huge page share one.
 #include "runtime/kernels/Scratch.h"
 #include "runtime/Config.h"
+#include "runtime/kernels/Rounding.h"
 #include <new>
 #include <sys/mman.h>
 #include <utility>
@@ -12,8 +13,6 @@ namespace tinyfin {
 namespace {
 
 constexpr size_t kHugePage = 2 << 20, kLarge = 512 << 10, kPage = 4096, kLine = 64;
-
-size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 void *allocateHuge(size_t bytes) {
   void *memory = ::operator new(bytes, std::align_val_t(kHugePage));
@@ -63,7 +62,8 @@ Block allocate(size_t bytes) {
   }
   // A part of a shared page has less to spare: what it leaves when it grows is lost.
   if (part <= kHugePage / 2 && !config::isDisabled("share-scratch")) return {sharedPages.take(part), part, 0};
-  return {allocateHuge(roundUp(more, kHugePage)), roundUp(more, kHugePage), kHugePage};
+  const size_t capacity = roundUp(more, kHugePage);
+  return {allocateHuge(capacity), capacity, kHugePage};
 }
 
 } // namespace

@@ -15,7 +15,6 @@ namespace tinyfin::split {
 namespace {
 
 using amx::kTile;
-constexpr int64_t kTileLines = 16;
 
 struct Parts {
   __m512i of[kParts]; // f32 whose lower halves are zeros
@@ -49,7 +48,7 @@ TINYFIN_TARGET_AVX512 void splitAlong(char *to, int64_t partBytes, const float *
     return words;
   }();
   const __m512i upperWords = _mm512_load_si512(odd.data());
-  for (int64_t line = 0; line < kTileLines; ++line, from += stride) {
+  for (int64_t line = 0; line < kTile; ++line, from += stride) {
     Parts low = splitVector(loadBits(from), magnitude), high = splitVector(loadBits(from + 16), magnitude);
 #pragma unroll
     for (int part = 0; part < kParts; ++part)
@@ -60,37 +59,11 @@ TINYFIN_TARGET_AVX512 void splitAlong(char *to, int64_t partBytes, const float *
 /// 32 lines across k of 16 words: B's tiles.
 TINYFIN_TARGET_AVX512 void splitAcross(char *to, int64_t partBytes, const float *from, int64_t stride,
                                        __m512i &magnitude) {
-  for (int64_t line = 0; line < kTileLines; ++line, from += 2 * stride) {
+  for (int64_t line = 0; line < kTile; ++line, from += 2 * stride) {
     Parts even = splitVector(loadBits(from), magnitude), odd = splitVector(loadBits(from + stride), magnitude);
 #pragma unroll
     for (int part = 0; part < kParts; ++part)
       put(to + part * partBytes, line, _mm512_or_si512(_mm512_srli_epi32(even.of[part], 16), odd.of[part]));
-  }
-}
-
-/// Four dwords at `from` and at 4, 8 and 12 lines on.
-TINYFIN_TARGET_AVX512 inline __m512i gatherPieces(const char *from) {
-  auto piece = [from](int64_t line) __attribute__((target("avx512f"))) {
-    return _mm_load_si128(reinterpret_cast<const __m128i *>(from + line * 64));
-  };
-  __m512i all = _mm512_castsi128_si512(piece(0));
-  all = _mm512_inserti32x4(all, piece(4), 1);
-  all = _mm512_inserti32x4(all, piece(8), 2);
-  return _mm512_inserti32x4(all, piece(12), 3);
-}
-
-/// 16 x 16 dwords.
-TINYFIN_TARGET_AVX512 void transposePairs(char *to, const char *from) {
-#pragma unroll
-  for (int quarter = 0; quarter < 4; ++quarter) {
-    const char *at = from + quarter * 16;
-    __m512i r0 = gatherPieces(at), r1 = gatherPieces(at + 64), r2 = gatherPieces(at + 128), r3 = gatherPieces(at + 192);
-    __m512i a = _mm512_unpacklo_epi32(r0, r1), b = _mm512_unpackhi_epi32(r0, r1);
-    __m512i c = _mm512_unpacklo_epi32(r2, r3), d = _mm512_unpackhi_epi32(r2, r3);
-    put(to, quarter * 4, _mm512_unpacklo_epi64(a, c));
-    put(to, quarter * 4 + 1, _mm512_unpackhi_epi64(a, c));
-    put(to, quarter * 4 + 2, _mm512_unpacklo_epi64(b, d));
-    put(to, quarter * 4 + 3, _mm512_unpackhi_epi64(b, d));
   }
 }
 
@@ -99,9 +72,9 @@ TINYFIN_TARGET_AVX512 void packTile(Side side, bool alongK, char *to, const floa
                                     __m512i &magnitude) {
   auto *split = alongK ? splitAlong : splitAcross;
   if (alongK == (side == Side::A)) return split(to, kPartBytes, from, stride, magnitude);
-  alignas(64) char turned[kParts * kTileBytes];
-  split(turned, kTileBytes, from, stride, magnitude);
-  for (int part = 0; part < kParts; ++part) transposePairs(to + part * kPartBytes, turned + part * kTileBytes);
+  alignas(64) uint16_t turned[kParts][kTileBytes / 2];
+  split(reinterpret_cast<char *>(turned), kTileBytes, from, stride, magnitude);
+  for (int part = 0; part < kParts; ++part) amx::transposePairs(to + part * kPartBytes, turned[part], kDepth);
 }
 
 /// A tile at an edge: what does not exist is zero.

@@ -9,37 +9,27 @@ namespace tinyfin::split {
 #ifdef TINYFIN_AMX_TARGETS
 namespace {
 
-template <int part> TINYFIN_TARGET_AMX inline void loadA(const char *a, int tile) {
-  const char *from = a + part * kPartBytes;
-  if (tile == 0)
-    _tile_loadd(4, from, 64);
-  else
-    _tile_loadd(5, from + kTileBytes, 64);
-}
-template <int part> TINYFIN_TARGET_AMX inline void loadB(const char *b, int tile) {
-  const char *from = b + part * kPartBytes;
-  if (tile == 0)
-    _tile_loadd(6, from, 64);
-  else
-    _tile_loadd(7, from + kTileBytes, 64);
+/// Loads a tile of a part of A (into 4 or 5) or of B (into 6 or 7): even ones hold the first of two.
+template <int tile, int part> TINYFIN_TARGET_AMX inline void load(const char *operand) {
+  _tile_loadd(tile, operand + part * kPartBytes + tile % 2 * kTileBytes, 64);
 }
 
 /// Products with another part of A; the tiles of B stay.
 template <int part> TINYFIN_TARGET_AMX inline void multiplyByA(const char *a) {
-  loadA<part>(a, 0);
+  load<4, part>(a);
   _tile_dpbf16ps(0, 4, 6);
   _tile_dpbf16ps(1, 4, 7);
-  loadA<part>(a, 1);
+  load<5, part>(a);
   _tile_dpbf16ps(2, 5, 6);
   _tile_dpbf16ps(3, 5, 7);
 }
 
 /// Products with another part of B; the tiles of A stay.
 template <int part> TINYFIN_TARGET_AMX inline void multiplyByB(const char *b) {
-  loadB<part>(b, 0);
+  load<6, part>(b);
   _tile_dpbf16ps(0, 4, 6);
   _tile_dpbf16ps(2, 5, 6);
-  loadB<part>(b, 1);
+  load<7, part>(b);
   _tile_dpbf16ps(1, 4, 7);
   _tile_dpbf16ps(3, 5, 7);
 }
@@ -75,12 +65,12 @@ TINYFIN_TARGET_AMX void multiplyTiles(const char *a, const char *b, int64_t step
       __builtin_prefetch(next.c + fetched * next.ldc, 1, 2);
       __builtin_prefetch(next.c + fetched * next.ldc + 16, 1, 2);
     }
-    loadB<0>(b, 0);
-    loadA<2>(a, 0);
+    load<6, 0>(b);
+    load<4, 2>(a);
     _tile_dpbf16ps(0, 4, 6);
-    loadB<0>(b, 1);
+    load<7, 0>(b);
     _tile_dpbf16ps(1, 4, 7);
-    loadA<2>(a, 1);
+    load<5, 2>(a);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
     multiplyByA<1>(a);

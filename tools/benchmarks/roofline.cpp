@@ -69,16 +69,19 @@ TINYFIN_WIDE_VECTORS void multiplyAdds(int64_t rounds) {
 
 constexpr int64_t kPieces = 16; // of a thread: who comes late leaves little behind, as in a product
 
-/// Multiplies and adds for about half a millisecond: operations a second.
+/// A second, of `each` a piece; some half a millisecond of pieces is run.
+template <class F> double rateOfPieces(ThreadPool &pool, double each, F &&piece) {
+  const int64_t pieces = kPieces * pool.threads();
+  return each * pieces / bestTime(1, [&] {
+           pool.parallelFor(pieces, 1, [&](int64_t begin, int64_t end) {
+             for (int64_t i = begin; i < end; ++i) piece();
+           });
+         });
+}
+
 double vectorFlops(ThreadPool &pool) {
   constexpr int64_t rounds = 12500, sums = gemm::kVectorBytes == 64 ? 24 : 12;
-  const int64_t pieces = kPieces * pool.threads();
-  double time = bestTime(1, [&] {
-    pool.parallelFor(pieces, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) multiplyAdds(rounds);
-    });
-  });
-  return 2.0 * rounds * sums * gemm::kLanes<float> * pieces / time;
+  return rateOfPieces(pool, 2.0 * rounds * sums * gemm::kLanes<float>, [] { multiplyAdds(rounds); });
 }
 
 #ifdef TINYFIN_AMX_TARGETS
@@ -97,13 +100,7 @@ TINYFIN_TARGET_AMX void multiplyTiles(int64_t rounds) {
 
 double tileFlops(ThreadPool &pool) {
   constexpr int64_t rounds = 2500;
-  const int64_t pieces = kPieces * pool.threads();
-  double time = bestTime(1, [&] {
-    pool.parallelFor(pieces, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) multiplyTiles(rounds);
-    });
-  });
-  return 4.0 * 2 * 16 * 16 * 32 * rounds * pieces / time;
+  return rateOfPieces(pool, 4.0 * 2 * 16 * 16 * 32 * rounds, [] { multiplyTiles(rounds); });
 }
 #endif
 
