@@ -10,8 +10,8 @@ namespace tinyfin::amx {
 #ifdef TINYFIN_AMX_TARGETS
 namespace {
 
-constexpr int64_t kBlockDepth = 1024;    // of k, at most: sums that are put down and taken up cost more than reading A
-constexpr int64_t kHeldDepth = 512;      // of k in the part of a panel of A that fits into L1: 32 KiB
+constexpr int64_t kBlockDepth = 1024; // of k, at most: sums that are put down and taken up cost more than reading A
+constexpr int64_t kHeldDepth = 512;   // of k in the part of a panel of A that fits into L1, 32 KiB
 constexpr int64_t kHiddenDepth = 512;    // beyond it, stores to C that is far away are hidden without being fetched
 constexpr int64_t kConflictBytes = 2048; // rows of A so far apart fall into few sets of L1
 constexpr int64_t kLine = 64;
@@ -28,7 +28,7 @@ struct Sums {
   }
 };
 
-/// Rows that lie so that tiles of them push each other out of L1. Nor do they gain from bypassing it.
+/// Rows that lie so that those of two tiles push each other out of L1: those of one may stay.
 bool fallsTogether(const Strided &a) { return a.row * 2 % kConflictBytes == 0; }
 
 /// Of k, so that blocks of it are about equal.
@@ -83,7 +83,8 @@ private:
     in.steps = stepsOf(depth);
     in.b = static_cast<const char *>(block.b) + column / kSquare * panelBytes(block.k) + k0 / kDepth * kStepBytes;
     in.bStep = kStepBytes;
-    in.heldSteps = row < firstPacked && conflicts ? kEverything : kHeldDepth / kDepth;
+    in.holdsFirst = row < firstPacked && conflicts;
+    in.heldSteps = in.holdsFirst ? 0 : kHeldDepth / kDepth;
     if (row < firstPacked) {
       in.a = reinterpret_cast<const char *>(block.a.data + row * block.a.row + k0);
       in.aRow = block.a.row * 2, in.aTile = kTile * in.aRow, in.aStep = kDepth * 2;

@@ -34,10 +34,13 @@ TINYFIN_TARGET_AMX inline void stayAwake(__m512 &awake) {
   else                                                                                                                 \
     _tile_stream_loadd(tile, from, row)
 
+/// Which of A's two tiles are loaded through L1, to stay there.
+enum class Held { None, First, Both };
+
 /// Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B. Loads with the t1 hint bypass L1: from L2 they are as fast, and what is
 /// held in L1 stays there. Tiles 4 and 6 have been loaded by the step before, but for the first one: loads that the
 /// next products wait for come before products that nobody waits for.
-template <int rowTiles, int colTiles, bool held, bool last>
+template <int rowTiles, int colTiles, Held held, bool last>
 TINYFIN_TARGET_AMX inline void multiplyStep(const SquareInputs &in, Walk &walk, PendingRows &pending,
                                             const Pace &pace) {
   constexpr bool two = rowTiles == 2, wide = colTiles == 2;
@@ -51,11 +54,11 @@ TINYFIN_TARGET_AMX inline void multiplyStep(const SquareInputs &in, Walk &walk, 
   if constexpr (wide) _tile_stream_loadd(7, walk.b + kTileBytes, 64);
   if constexpr (wide) _tile_dpbf16ps(1, 4, 7);
   if constexpr (two) {
-    TINYFIN_LOAD_TILE(held, 5, walk.a + in.aTile, in.aRow);
+    TINYFIN_LOAD_TILE(held == Held::Both, 5, walk.a + in.aTile, in.aRow);
   }
   walk.a += in.aStep, walk.b += in.bStep;
   if constexpr (!last) {
-    TINYFIN_LOAD_TILE(held, 4, walk.a, in.aRow);
+    TINYFIN_LOAD_TILE(held != Held::None, 4, walk.a, in.aRow);
   }
   if constexpr (two) _tile_dpbf16ps(2, 5, 6);
   if constexpr (!last) _tile_stream_loadd(6, walk.b, 64);
@@ -84,12 +87,18 @@ TINYFIN_TARGET_AMX void multiplyTiles(const SquareInputs &in, float *c, int64_t 
   Walk walk{in.a, in.b, in.ahead, in.target, _mm512_setzero_ps()};
   const Pace pace{std::max((pending.rows + in.steps - 1) / in.steps, in.steps > kFewSteps ? kTile : 0),
                   (in.targetRows + in.steps - 1) / in.steps};
-  int64_t held = std::min(in.heldSteps, in.steps - 1), rest = in.steps - 1 - held;
+  const int64_t both = std::min(in.heldSteps, in.steps - 1), rest = in.steps - 1 - both;
+  auto walkSteps = [&]<Held held, bool last>(int64_t steps) TINYFIN_TARGET_AMX {
+    for (; steps > 0; --steps) multiplyStep<rowTiles, colTiles, held, last>(in, walk, pending, pace);
+  };
   _tile_stream_loadd(6, walk.b, 64);
   _tile_loadd(4, walk.a, in.aRow);
-  for (; held > 0; --held) multiplyStep<rowTiles, colTiles, true, false>(in, walk, pending, pace);
-  for (; rest > 0; --rest) multiplyStep<rowTiles, colTiles, false, false>(in, walk, pending, pace);
-  multiplyStep<rowTiles, colTiles, false, true>(in, walk, pending, pace);
+  walkSteps.template operator()<Held::Both, false>(both);
+  if (in.holdsFirst)
+    walkSteps.template operator()<Held::First, false>(rest);
+  else
+    walkSteps.template operator()<Held::None, false>(rest);
+  walkSteps.template operator()<Held::None, true>(1);
   _tile_stored(0, c0, cRow);
   if constexpr (wide) _tile_stored(1, c0 + 64, cRow);
   if constexpr (two) _tile_stored(2, c1, cRow);

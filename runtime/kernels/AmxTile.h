@@ -10,8 +10,6 @@ inline constexpr int64_t kTile = 16;  // rows of A, columns of B and both of C i
 inline constexpr int64_t kDepth = 32; // of k in a tile of A or B
 inline constexpr int64_t kSquare = 2 * kTile;
 
-inline constexpr int64_t kEverything = std::numeric_limits<int64_t>::max();
-
 /// A's tile (t, s), t < 2, s < steps, starts at a + t * aTile + s * aStep; its rows of 32 lie aRow apart. B's tile (s,
 /// u), u < 2, starts at b + s * bStep + u * 1024 and holds 16 rows of 16 pairs: [k / 2][column][k % 2]. Bytes
 /// throughout.
@@ -24,7 +22,10 @@ struct SquareInputs {
   int64_t aheadLine = 0, aheadLines = 0, aheadStep = 0;
   const char *target = nullptr; // rows of a line each that will be stored to: fetched as well
   int64_t targetRow = 0, targetRows = 0;
-  int64_t heldSteps = kEverything; // A's first steps are loaded through L1, to stay there; B and the rest of A past it
+  // A's first steps are loaded through L1, to stay there, and of the others the first tile if it `holdsFirst`; the rest
+  // of A and B past it.
+  int64_t heldSteps = 0;
+  bool holdsFirst = false;
 };
 
 /// c[32][32], rows cRow bytes apart, = or += A * B; meanwhile what is pending is stored. `rowTiles`, `colTiles` of 1
