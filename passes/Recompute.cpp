@@ -22,6 +22,7 @@ namespace tinyfin::fin {
 namespace {
 
 constexpr unsigned kLong = 32; // ops between two reads of a value that is kept in the meantime
+constexpr unsigned kFew = 24;  // ops that are done a third time rather than keeping what the second one made
 
 class Recomputer {
 public:
@@ -63,8 +64,7 @@ public:
     llvm::DenseSet<Value> late;
     Builder b(block.getParentOp()->getContext());
     for (Operation &op : block) {
-      bool isEarly = positions.count(&op) && positions.lookup(&op) < split + kLong;
-      if (isEarly || op.getNumResults() == 0) continue;
+      if (op.getNumResults() == 0 || isEarly(&op)) continue;
       bool readsLate = llvm::any_of(op.getOperands(), [&](Value operand) { return late.contains(operand); });
       bool isBound = !op.hasTrait<Elementwise>() && !isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op);
       if (!isBound && !readsLate && op.hasTrait<Elementwise>() && readsComputed(&op)) op.setAttr(kLateAttr, b.getUnitAttr());
@@ -74,6 +74,16 @@ public:
   }
 
 private:
+  /// Before the split, or so little behind it that nothing is gained by waiting: unless all that is read has waited long by then.
+  bool isEarly(Operation *op) const {
+    auto at = positions.find(op);
+    if (at == positions.end() || at->second >= split + kLong) return false;
+    return at->second < split || !op->hasTrait<Elementwise>() || !llvm::all_of(op->getOperands(), [&](Value operand) {
+      Operation *producer = operand.getDefiningOp();
+      return !producer || isCopiedIntoRegions(producer) || producer->hasAttr(kLateAttr) || positions.lookup(producer) + kLong <= at->second;
+    });
+  }
+
   static bool readsComputed(Operation *op) {
     return llvm::any_of(op->getOperands(), [](Value operand) {
       Operation *producer = operand.getDefiningOp();
@@ -144,13 +154,13 @@ private:
     int64_t saved = 0;
     for (Value value : wanted) {
       if (kept[numbers.lookup(value)] || !isRecomputable(value)) continue;
-      Operation *reader = ops[firstLateUse(value)];
+      readerAt = firstLateUse(value);
       SmallVector<OpOperand *> late;
       for (OpOperand &use : value.getUses()) {
         auto at = positions.find(use.getOwner());
         if (at == positions.end() || at->second >= split) late.push_back(&use);
       }
-      OpBuilder builder(reader);
+      OpBuilder builder(ops[readerAt]);
       Value clone = compute(value, builder);
       for (OpOperand *use : late)
         if (use->getOwner() != clone.getDefiningOp()) use->set(clone);
@@ -160,32 +170,57 @@ private:
   }
 
   /// A value behind the split: itself if it is there anyway, else a clone. Wanted values come in the order of their first
-  /// readers, so that what was cloned before stands before.
+  /// readers, so that what was cloned before stands before. What was cloned long before waits too: it is made once more if
+  /// that takes few ops (chains of residual connections would take more for each).
   Value compute(Value value, OpBuilder &builder) {
-    auto number = numbers.find(value);
-    bool isThere = number == numbers.end() || kept[number->second] || !isRecomputable(value) || isa<ConstantOp>(value.getDefiningOp());
-    if (isThere) return value;
-    if (Value known = clones.lookup(value)) return known;
+    if (isThere(value)) return value;
+    if (auto known = clones.find(value); known != clones.end() && (isNear(value) || opsToMake(value) > kFew)) return known->second.value;
     Operation *op = value.getDefiningOp();
     SmallVector<Value> operands;
     for (Value operand : op->getOperands()) operands.push_back(compute(operand, builder));
     Operation *clone = builder.clone(*op);
     clone->setOperands(operands);
     if (op->hasTrait<Elementwise>()) clone->setAttr(kLateAttr, builder.getUnitAttr());
-    return clones[value] = clone->getResult(0);
+    clones[value] = {clone->getResult(0), readerAt};
+    return clone->getResult(0);
   }
+
+  bool isThere(Value value) const {
+    auto number = numbers.find(value);
+    return number == numbers.end() || kept[number->second] || !isRecomputable(value) || isa<ConstantOp>(value.getDefiningOp());
+  }
+  bool isNear(Value value) const {
+    auto known = clones.find(value);
+    return known != clones.end() && readerAt < known->second.readerAt + kLong;
+  }
+  /// How many ops it takes to make a value of what is there or was cloned near by; those behind more than kFew are not counted.
+  unsigned opsToMake(Value wanted) const {
+    SmallVector<Value> todo{wanted};
+    llvm::SmallDenseSet<Value> seen;
+    while (!todo.empty() && seen.size() <= kFew) {
+      Value value = todo.pop_back_val();
+      if (isThere(value) || isNear(value) || !seen.insert(value).second) continue;
+      llvm::append_range(todo, value.getDefiningOp()->getOperands());
+    }
+    return seen.size();
+  }
+
+  struct Clone {
+    Value value;
+    unsigned readerAt;
+  };
 
   Block &block;
   Storage storage;
   std::vector<Operation *> ops;
   llvm::DenseMap<Operation *, unsigned> positions;
-  unsigned split = 0;
+  unsigned split = 0, readerAt = 0; // of the value that is being replaced
   SmallVector<Value> wanted; // by their first late readers
   llvm::DenseSet<Value> wantedValues;
   std::vector<Value> nodes;
   llvm::DenseMap<Value, unsigned> numbers;
   std::vector<bool> kept;
-  llvm::DenseMap<Value, Value> clones;
+  llvm::DenseMap<Value, Clone> clones;
 };
 
 struct Recompute : impl::RecomputePassBase<Recompute> {

@@ -3,6 +3,7 @@
 // so that in a steady state a tensor costs a lock and a list operation, and nothing is asked of the system.
 #include "runtime/Buffer.h"
 #include "runtime/Fork.h"
+#include "runtime/HugePages.h"
 #include "runtime/Log.h"
 #include <algorithm>
 #include <bit>
@@ -95,6 +96,7 @@ StatusOr<BufferRef> Device::allocate(size_t bytes) {
     memory = allocateMemory(capacity);
   }
   if (!memory) return outOfMemory(memoryStats());
+  prepareMemory(memory, bytes, capacity);
   if (isLogOn(LogChannel::Memory))
     logLine(LogChannel::Memory, std::string(name()) + ": " + std::to_string(capacity) + " bytes from the system");
   std::lock_guard lock(pool->mutex);
@@ -211,8 +213,6 @@ Status copyBetween(const Buffer &from, Buffer &to, size_t bytes) {
 
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
-
 /// Host memory: small blocks from the C library, large ones mapped on huge page boundaries.
 class CpuDevice final : public Device {
 public:
@@ -229,8 +229,10 @@ private:
     uintptr_t aligned = (start + kHugePage - 1) & ~(kHugePage - 1);
     if (aligned > start) munmap(block, aligned - start);
     if (size_t tail = start + mapped - (aligned + bytes)) munmap(reinterpret_cast<void *>(aligned + bytes), tail);
-    madvise(reinterpret_cast<void *>(aligned), bytes, MADV_HUGEPAGE);
     return reinterpret_cast<void *>(aligned);
+  }
+  void prepareMemory(void *memory, size_t used, size_t bytes) override {
+    if (bytes >= kHugePage) adviseHugePages(memory, used, bytes);
   }
   void freeMemory(void *memory, size_t bytes) override {
     if (bytes < kHugePage)

@@ -99,6 +99,8 @@ public:
 protected:
   Device();
   virtual void *allocateMemory(size_t bytes) = 0; // null when there is none
+  /// New memory of `bytes`, before the first tensor of `used` bytes lies in it.
+  virtual void prepareMemory(void *memory, size_t used, size_t bytes) { (void)memory, (void)used, (void)bytes; }
   virtual void freeMemory(void *memory, size_t bytes) = 0;
 
 private:

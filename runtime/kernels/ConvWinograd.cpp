@@ -5,9 +5,10 @@
 // What is transformed is larger than what it is made of, so it should not leave the L2 cache:
 //   Tiles     many tiles: a chunk takes some of them through all stages
 //   Channels  few tiles, many weights: a chunk transforms the weights of some channels and takes all tiles through them
-//   Stages    between the two: each stage is done as a whole; the points are the chunks of the products
+//   Stages    between the two: each stage is done as a whole; the points are the chunks of the products. Batches of tiles bound the memory
 // The input's gradient is a convolution of dy with the kernel turned by 180 degrees.
 #include "runtime/kernels/ConvWinograd.h"
+#include "runtime/Config.h"
 #include "runtime/kernels/ConvWeights.h"
 #include "runtime/kernels/Scratch.h"
 #include "runtime/kernels/WinogradTransforms.h"
@@ -21,6 +22,7 @@ using namespace winograd;
 constexpr int64_t kPanel = gemm::kTileCols<float>;
 constexpr int64_t kBlockTiles = 28;       // a chunk that goes through all stages
 constexpr int64_t kBlockFloats = 1 << 18; // of transformed values a chunk, so that they stay in L2
+constexpr int64_t kBatchFloats = 3 << 18; // of transformed values at a time where a stage is done as a whole
 constexpr int64_t kGroupFloats = 3 << 16; // of partial sums of a weight gradient, likewise
 constexpr int64_t kMostGroups = 16;
 constexpr int64_t kSliceSources = 128;    // of weights transformed at a time, by a panel of targets
@@ -97,6 +99,8 @@ public:
     }
     bool hasManyWeights = source.channels * target.channels >= 2 * tiles.count * (source.channels + target.channels);
     form = hasManyTiles ? Form::Tiles : hasManyWeights ? Form::Channels : Form::Stages;
+    if (form == Form::Stages && !config::isDisabled("winograd-batches"))
+      batches = std::clamp<int64_t>(kPoints * tiles.count * std::max(source.channels, columns) / kBatchFloats, 1, tiles.count / kFewestTiles);
   }
 
   Status execute(const void *first, const void *second, void *result, ThreadPool &pool,
@@ -203,24 +207,30 @@ private:
   }
 
   void forwardInStages(const Call &call, ThreadPool &pool) const {
-    Points v = transformedInput(call.images, call.zeros, pool), m = newPoints(ScratchUse::LayoutY, tiles.count, columns);
-    pool.parallelFor(kPoints, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t point = begin; point < end; ++point) multiply(v, call.u, m, point, tiles.count);
+    forEachBatch([&](int64_t from, int64_t to) {
+      Points v = transformedInput(call.images, call.zeros, from, to, pool), m = newPoints(ScratchUse::LayoutY, to - from, columns);
+      pool.parallelFor(kPoints, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t point = begin; point < end; ++point) multiply(v, call.u, m, point, to - from);
+      });
+      pool.parallelFor(to - from, tileGrain(target.channels),
+                       [&](int64_t begin, int64_t end) { storeTiles(m, begin, from + begin, from + end, call, 0, target.channels); });
     });
-    pool.parallelFor(tiles.count, tileGrain(target.channels),
-                     [&](int64_t begin, int64_t end) { storeTiles(m, begin, begin, end, call, 0, target.channels); });
+  }
+  template <class Run> void forEachBatch(Run run) const {
+    for (int64_t batch = 0; batch < batches; ++batch) run(tiles.count * batch / batches, tiles.count * (batch + 1) / batches);
   }
 
-  /// All tiles, in scratch of the calling thread.
-  Points transformedInput(const float *images, const float *zeros, ThreadPool &pool) const {
-    Points v = newPoints(ScratchUse::LayoutX, tiles.count, source.channels);
-    pool.parallelFor(tiles.count, tileGrain(source.channels),
-                     [&](int64_t begin, int64_t end) { transformTiles<Input>(source, images, zeros, begin, end, v, begin); });
+  /// Tiles [from, to), in scratch of the calling thread.
+  Points transformedInput(const float *images, const float *zeros, int64_t from, int64_t to, ThreadPool &pool) const {
+    Points v = newPoints(ScratchUse::LayoutX, to - from, source.channels);
+    pool.parallelFor(to - from, tileGrain(source.channels), [&](int64_t begin, int64_t end) {
+      transformTiles<Input>(source, images, zeros, from + begin, from + end, v, begin);
+    });
     return v;
   }
 
   void forwardByChannels(const Call &call, const float *weights, ThreadPool &pool) const {
-    Points v = transformedInput(call.images, call.zeros, pool);
+    Points v = transformedInput(call.images, call.zeros, 0, tiles.count, pool);
     pool.parallelFor(panels, 1, [&](int64_t begin, int64_t end) {
       Points m = newPoints(ScratchUse::LayoutY, tiles.count, kPanel);
       float *u = scratch<float>(ScratchUse::Columns, kPoints * kSliceSources * kPanel);
@@ -271,10 +281,7 @@ private:
     if (form == Form::Channels) return gradientsByChannels(x, dy, result, zeros, pool);
     int64_t sums = kPoints * source.channels * columns;
     float *w = scratch<float>(ScratchUse::LayoutW, groups * sums);
-    if (form == Form::Tiles)
-      gradientsByTiles(x, dy, w, zeros, pool);
-    else
-      gradientsInStages(x, dy, w, zeros, pool);
+    form == Form::Tiles ? gradientsByTiles(x, dy, w, zeros, pool) : gradientsInStages(x, dy, w, zeros, pool);
     const int64_t blocks = source.channels / kLanes;
     pool.parallelFor(blocks * (target.channels / kLanes), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
@@ -328,26 +335,29 @@ private:
     });
   }
 
-  /// All tiles of x and dy.
-  std::pair<Points, Points> transformedPair(const float *x, const float *dy, const float *zeros, ThreadPool &pool) const {
-    Points v = newPoints(ScratchUse::LayoutX, tiles.count, source.channels), z = newPoints(ScratchUse::LayoutY, tiles.count, columns);
+  /// Tiles [from, to) of x and dy.
+  std::pair<Points, Points> transformedPair(const float *x, const float *dy, const float *zeros, int64_t from, int64_t to,
+                                            ThreadPool &pool) const {
+    Points v = newPoints(ScratchUse::LayoutX, to - from, source.channels), z = newPoints(ScratchUse::LayoutY, to - from, columns);
     clearPadding(z);
-    pool.parallelFor(tiles.count, tileGrain(source.channels + target.channels), [&](int64_t begin, int64_t end) {
-      transformTiles<Input>(source, x, zeros, begin, end, v, begin);
-      transformTiles<Gradient>(target, dy, zeros, begin, end, z, begin);
+    pool.parallelFor(to - from, tileGrain(source.channels + target.channels), [&](int64_t begin, int64_t end) {
+      transformTiles<Input>(source, x, zeros, from + begin, from + end, v, begin);
+      transformTiles<Gradient>(target, dy, zeros, from + begin, from + end, z, begin);
     });
     return {v, z};
   }
 
   void gradientsInStages(const float *x, const float *dy, float *w, const float *zeros, ThreadPool &pool) const {
-    auto [v, z] = transformedPair(x, dy, zeros, pool);
-    pool.parallelFor(kPoints, 1, [&, v = v, z = z](int64_t begin, int64_t end) {
-      for (int64_t point = begin; point < end; ++point) multiplyGradients(v, z, point, tiles.count, w, false);
+    forEachBatch([&](int64_t from, int64_t to) {
+      auto [v, z] = transformedPair(x, dy, zeros, from, to, pool);
+      pool.parallelFor(kPoints, 1, [&, v = v, z = z](int64_t begin, int64_t end) {
+        for (int64_t point = begin; point < end; ++point) multiplyGradients(v, z, point, to - from, w, from > 0);
+      });
     });
   }
 
   void gradientsByChannels(const float *x, const float *dy, float *result, const float *zeros, ThreadPool &pool) const {
-    auto [v, z] = transformedPair(x, dy, zeros, pool);
+    auto [v, z] = transformedPair(x, dy, zeros, 0, tiles.count, pool);
     const int64_t high = (source.channels + kBlockChannels - 1) / kBlockChannels, wide = (columns + kBlockChannels - 1) / kBlockChannels;
     pool.parallelFor(high * wide, 1, [&, v = v, z = z](int64_t begin, int64_t end) {
       constexpr int64_t pointStride = kBlockChannels * kBlockChannels;
@@ -367,7 +377,7 @@ private:
   ConvSpec spec;
   Tiles tiles;
   Images source{}, target{};
-  int64_t panels = 0, columns = 0, blockTiles = 0, groups = 1;
+  int64_t panels = 0, columns = 0, blockTiles = 0, groups = 1, batches = 1;
   Form form = Form::Stages;
 };
 

@@ -3,20 +3,20 @@
 // walked through in strides that small pages would not bear. Those that do not fill a huge page share one.
 #include "runtime/kernels/Scratch.h"
 #include "runtime/Config.h"
+#include "runtime/HugePages.h"
 #include "runtime/kernels/Rounding.h"
 #include <new>
-#include <sys/mman.h>
 #include <utility>
 #include <vector>
 
 namespace tinyfin {
 namespace {
 
-constexpr size_t kHugePage = 2 << 20, kLarge = 512 << 10, kPage = 4096, kLine = 64;
+constexpr size_t kLarge = 512 << 10, kPage = 4096, kLine = 64;
 
-void *allocateHuge(size_t bytes) {
-  void *memory = ::operator new(bytes, std::align_val_t(kHugePage));
-  madvise(memory, bytes, MADV_HUGEPAGE);
+void *allocateHuge(size_t bytes, size_t capacity) {
+  void *memory = ::operator new(capacity, std::align_val_t(kHugePage));
+  adviseHugePages(memory, bytes, capacity);
   return memory;
 }
 
@@ -27,7 +27,7 @@ public:
     for (void *page : pages) ::operator delete(page, std::align_val_t(kHugePage));
   }
   void *take(size_t bytes) {
-    if (bytes > left) pages.push_back(allocateHuge(kHugePage)), left = kHugePage;
+    if (bytes > left) pages.push_back(allocateHuge(kHugePage, kHugePage)), left = kHugePage;
     return static_cast<char *>(pages.back()) + kHugePage - std::exchange(left, left - bytes);
   }
 
@@ -63,7 +63,7 @@ Block allocate(size_t bytes) {
   // A part of a shared page has less to spare: what it leaves when it grows is lost.
   if (part <= kHugePage / 2 && !config::isDisabled("share-scratch")) return {sharedPages.take(part), part, 0};
   const size_t capacity = roundUp(more, kHugePage);
-  return {allocateHuge(capacity), capacity, kHugePage};
+  return {allocateHuge(bytes, capacity), capacity, kHugePage};
 }
 
 } // namespace
@@ -74,6 +74,12 @@ void *scratchBytes(ScratchUse use, size_t bytes) {
   block.release();
   block = allocate(bytes);
   return block.memory;
+}
+
+size_t scratchHeld() {
+  size_t bytes = 0;
+  for (const Block &block : blocks.of) bytes += block.capacity;
+  return bytes;
 }
 
 } // namespace tinyfin

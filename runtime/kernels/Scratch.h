@@ -13,6 +13,9 @@ enum class ScratchUse { GemmA, GemmB, GemmC, GemmPacked, GemmPackedRows, Library
 /// shares a huge page with another.
 void *scratchBytes(ScratchUse use, size_t bytes);
 
+/// Bytes of address space that the calling thread's blocks take: more than what was ever touched of them.
+size_t scratchHeld();
+
 template <class T> T *scratch(ScratchUse use, int64_t count) {
   return static_cast<T *>(scratchBytes(use, static_cast<size_t>(count) * sizeof(T)));
 }

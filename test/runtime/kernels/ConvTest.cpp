@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // fin.conv2d and its gradients against sums in f64.
 #include "TestTensor.h"
+#include "runtime/Config.h"
+#include "runtime/ThreadPool.h"
 #include "runtime/kernels/ConvWinograd.h"
 #include "runtime/kernels/MatmulTile.h"
 #include "runtime/kernels/OneDnn.h"
+#include "runtime/kernels/Scratch.h"
+#include <thread>
 
 namespace tinyfin::test {
 namespace {
@@ -210,6 +214,43 @@ TEST(Winograd, IsTakenWhereItPays) {
     ConvSpec other = spec;
     change(other);
     EXPECT_FALSE(prefersWinograd(other));
+  }
+}
+
+const ConvSpec kBatched{ConvKind::Forward, DType::F32, 20, 144, 128, {16, 16}, {3, 3}, {1, 1}, {1, 1}, {}, true};
+
+/// One convolution in a thread of its own: the bytes of scratch it took.
+size_t scratchOfWinograd(ConvKind kind, TestTensor &a, TestTensor &b, TestTensor &result) {
+  size_t held = 0;
+  std::thread([&] {
+    ThreadPool pool(1);
+    ConvSpec spec = kBatched;
+    spec.kind = kind;
+    EXPECT_TRUE(makeWinogradConv(spec)->execute(a.arg().data, b.arg().data, result.arg().data, pool, nullptr).isOk());
+    held = scratchHeld();
+  }).join();
+  return held;
+}
+
+/// Batches of tiles take less memory, and change nothing but the order of a gradient's sums.
+TEST(Winograd, BatchesBoundTheMemory) {
+  if (!prefersWinograd(kBatched)) GTEST_SKIP() << "Winograd's form has lanes of 16";
+  TestTensor x = TestTensor::random(DType::F32, {20, 16, 16, 144}, 1), dy = TestTensor::random(DType::F32, {20, 16, 16, 128}, 2),
+             w = TestTensor::random(DType::F32, {128, 144, 3, 3}, 3);
+  struct {
+    ConvKind kind;
+    TestTensor &first, &second;
+    std::vector<int64_t> dims;
+  } kinds[] = {{ConvKind::Forward, x, w, {20, 16, 16, 128}}, {ConvKind::InputGrad, dy, w, {20, 16, 16, 144}}, {ConvKind::WeightGrad, x, dy, {128, 144, 3, 3}}};
+  for (auto &[kind, first, second, dims] : kinds) {
+    TestTensor found(DType::F32, dims), wanted(DType::F32, dims);
+    size_t batched = scratchOfWinograd(kind, first, second, found);
+    ASSERT_TRUE(Config::process().set("DISABLE", "winograd-batches").isOk());
+    size_t whole = scratchOfWinograd(kind, first, second, wanted);
+    ASSERT_TRUE(Config::process().set("DISABLE", "").isOk());
+    EXPECT_LT(batched + (4 << 20), whole) << static_cast<int>(kind);
+    double bound = kind == ConvKind::WeightGrad ? 1e-3 : 0; // of sums of 5,120 products
+    for (int64_t i = 0; i < found.count(); ++i) ASSERT_NEAR(found[i], wanted[i], bound) << i;
   }
 }
 
