@@ -75,7 +75,8 @@ private:
       return packRows(from, to);
     forEachWeightSquare(from, {spec.outChannels, spec.inChannels, taps, isGrad}, pool, [&](int64_t s, int64_t t, const float *square) {
       for (const PassPlan &plan : plans) {
-        char *panel = to + plan.weights + t / amx::kSquare * amx::panelBytes(plan.depth) + t % amx::kSquare / amx::kTile * 1024;
+        char *panel = to + plan.weights + t / amx::kSquare * amx::panelBytes(plan.depth) +
+                      t % amx::kSquare / amx::kTile * 1024 + t % amx::kTile * 4;
         for (size_t tap = 0; tap < plan.pass->taps.size(); ++tap) {
           int64_t q = static_cast<int64_t>(tap) * shapes.sourceChannels + s;
           char *tile = panel + q / amx::kDepth * amx::kStepBytes + q % amx::kDepth / 2 * 64;
