@@ -180,11 +180,8 @@ void ConstantProduct::runChunk(const Call &call, int64_t index) const {
   if (!call.consumer) return multiply(call, row, rows, panel, endPanel, call.result + row * n + panel * kWidth, n);
   auto *c = scratch<float>(ScratchUse::GemmC, rows * width);
   multiply(call, row, rows, panel, endPanel, c, width);
-  void *args[kMaxConsumerArgs];
-  std::copy_n(call.consumer->args, call.consumer->numArgs, args);
-  args[0] = c;
   const int64_t tile[] = {width, panel * kWidth, std::min(n, endPanel * kWidth)};
-  call.consumer->function(args, tile, row, row + rows);
+  finishBlock(*call.consumer, c, tile, row, row + rows);
 }
 
 void ConstantProduct::execute(const void *lhs, void *result, ThreadPool &pool, const TileConsumer *consumer) const {

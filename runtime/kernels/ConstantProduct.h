@@ -4,11 +4,11 @@
 // every thread has neighbouring panels of its own, always the same, and the next one is fetched while one is
 // multiplied.
 #pragma once
-#include "runtime/kernels/Matmul.h"
+#include "runtime/kernels/FrozenProduct.h"
 
 namespace tinyfin {
 
-class ConstantProduct {
+class ConstantProduct : public FrozenProduct {
 public:
   /// One right matrix for all rows, and rows that are not columns.
   static bool suits(const MatmulSpec &spec);
@@ -16,11 +16,10 @@ public:
   static StatusOr<std::shared_ptr<const ConstantProduct>> create(const MatmulSpec &spec, const void *rhs,
                                                                  ThreadPool &pool);
 
-  size_t packedBytes() const { return bytes; }
+  size_t packedBytes() const override { return bytes; }
   /// A chunk is a block of rows times some panels; their number depends on the shape alone.
-  int64_t chunks() const { return rowBlocks * groups; }
-  /// To `result`, or to the consumer if there is one.
-  void execute(const void *lhs, void *result, ThreadPool &pool, const TileConsumer *consumer) const;
+  int64_t chunks() const override { return rowBlocks * groups; }
+  void execute(const void *lhs, void *result, ThreadPool &pool, const TileConsumer *consumer) const override;
 
 private:
   struct Call;

@@ -18,7 +18,7 @@ namespace gemm {
 struct PackedProduct;
 }
 
-class ConstantProduct;
+class FrozenProduct;
 
 inline constexpr int kMaxBatchRank = 6;
 inline constexpr int kMaxConsumerArgs = 33;
@@ -104,7 +104,7 @@ private:
   const gemm::PackedProduct *product = nullptr;
   MatmulBlocking blocking;
   std::shared_ptr<std::byte> prepacked;
-  std::shared_ptr<const ConstantProduct> constant; // instead of `prepacked`, where it suits
+  std::shared_ptr<const FrozenProduct> frozen; // instead of `prepacked`, where it suits
 };
 
 } // namespace tinyfin

@@ -7,6 +7,7 @@
 #include "runtime/kernels/PackedProduct.h"
 #include "runtime/kernels/Rounding.h"
 #include "runtime/kernels/Scratch.h"
+#include "runtime/kernels/SplitConstant.h"
 #include <algorithm>
 #include <atomic>
 #include <new>
@@ -161,11 +162,8 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
                                            .wide = !rounds});
   }
   if (const TileConsumer *consumer = call.consumer) {
-    void *args[kMaxConsumerArgs];
-    std::copy_n(consumer->args, consumer->numArgs, args);
-    args[0] = c;
     const int64_t tile[] = {ldc, col, col + cols}, first = batch * spec.m + row;
-    return consumer->function(args, tile, first, first + rows);
+    return finishBlock(*consumer, c, tile, first, first + rows);
   }
   if (!direct) storeNarrow(spec.dtype, static_cast<const float *>(c), rows, cols, ldc, result, spec.n);
 }
@@ -183,17 +181,22 @@ void MatmulPlan::run(Call &call, ThreadPool &pool) const {
   });
 }
 
-size_t MatmulPlan::prepackedBytes() const { return constant ? constant->packedBytes() : prepacked ? packedBytes() : 0; }
-int64_t MatmulPlan::chunks() const { return constant ? constant->chunks() : blocking.chunks; }
+size_t MatmulPlan::prepackedBytes() const { return frozen ? frozen->packedBytes() : prepacked ? packedBytes() : 0; }
+int64_t MatmulPlan::chunks() const { return frozen ? frozen->chunks() : blocking.chunks; }
 
 Status MatmulPlan::prepack(const void *rhs, ThreadPool &pool) {
+  if (SplitConstant::suits(spec)) {
+    auto made = SplitConstant::create(spec, rhs, pool);
+    if (!made.isOk()) return made.status();
+    if ((frozen = std::move(made.value()))) return Status::ok();
+  }
   if (MatmulBlocking large = MatmulBlocking::chooseForPacked(spec); large.chunks && prepackFor(large, rhs, pool))
     return Status::ok();
   const gemm::PackedProduct &usual = gemm::bestProduct(spec.dtype);
   if (product != &usual) *this = create(spec, MatmulBlocking::choose(spec, usual));
   if (ConstantProduct::suits(spec) && !config::isDisabled("constant-products")) {
     auto made = ConstantProduct::create(spec, rhs, pool);
-    if (made.isOk()) constant = std::move(made.value());
+    if (made.isOk()) frozen = std::move(made.value());
     return made.isOk() ? Status::ok() : made.status();
   }
   if (packWhole(rhs, pool)) return Status::ok();
@@ -219,8 +222,8 @@ bool MatmulPlan::prepackFor(const MatmulBlocking &large, const void *rhs, Thread
 }
 
 Status MatmulPlan::execute(const void *lhs, const void *rhs, void *result, ThreadPool &pool) const {
-  if (constant) {
-    constant->execute(lhs, result, pool, nullptr);
+  if (frozen) {
+    frozen->execute(lhs, result, pool, nullptr);
     return Status::ok();
   }
   Call call{lhs, rhs, result, nullptr, prepacked.get()};
@@ -233,8 +236,8 @@ Status MatmulPlan::execute(const void *lhs, const void *rhs, ThreadPool &pool, c
     return Status::error(StatusCode::InvalidArgument, "matmul: a consumer of " + std::to_string(consumer.numArgs) +
                                                           " arguments, wanted 1 to " +
                                                           std::to_string(kMaxConsumerArgs));
-  if (constant) {
-    constant->execute(lhs, nullptr, pool, &consumer);
+  if (frozen) {
+    frozen->execute(lhs, nullptr, pool, &consumer);
     return Status::ok();
   }
   Call call{lhs, rhs, nullptr, &consumer, prepacked.get()};

@@ -34,8 +34,7 @@ struct Product {
 class Part {
 public:
   Part(const Product &product, int64_t row, int64_t rows, int64_t column, int64_t cols)
-      : product(product), row(row), rows(rows), column(column), cols(cols), k(product.a.k),
-        depth(roundUp(ceilDiv(k, ceilDiv(k, kBlockDepth)), kDepth)) {}
+      : product(product), row(row), rows(rows), column(column), cols(cols), k(product.a.k), depth(blockDepth(k)) {}
 
   void multiply() {
     {
@@ -89,26 +88,10 @@ private:
 
   void multiplyByVectors(int64_t i, int64_t j) const {
     const Lines &a = product.a, &b = product.b;
-    gemm::Block square{.m = std::min(kSquare, rows - i),
-                       .n = std::min(kSquare, cols - j),
-                       .k = k,
-                       .a = a.at(row + i, 0),
-                       .aRow = a.alongK ? a.stride : 1,
-                       .aCol = a.alongK ? 1 : a.stride,
-                       .b = nullptr,
-                       .bRow = b.alongK ? 1 : b.stride,
-                       .bCol = b.alongK ? b.stride : 1,
-                       .c = product.c + (row + i) * product.ldc + column + j,
-                       .ldc = product.ldc};
-    if (b.from) {
-      square.b = b.at(column + j, 0);
-    } else { // only its parts are left
-      // All else of a product may be in use: C too lies in scratch if somebody finishes it.
-      float *columns = scratch<float>(ScratchUse::GemmPackedRows, k * kSquare);
-      unpackB(columns, product.packedB + (column + j) / kSquare * panelBytes(k), k);
-      square.b = columns, square.bRow = kSquare, square.bCol = 1;
-    }
-    gemm::multiplyOwn(DType::F32, square);
+    const Lines rowsOfA{a.at(row + i, 0), a.stride, a.alongK, std::min(kSquare, rows - i), k};
+    const Lines colsOfB{b.from ? b.at(column + j, 0) : nullptr, b.stride, b.alongK, std::min(kSquare, cols - j), k};
+    const char *panel = b.from ? nullptr : product.packedB + (column + j) / kSquare * panelBytes(k);
+    split::multiplyByVectors(rowsOfA, colsOfB, panel, product.c + (row + i) * product.ldc + column + j, product.ldc);
   }
 
   const Product &product;
@@ -174,6 +157,29 @@ constexpr gemm::PackedProduct kProduct = {
     .keepsExactly = keepsExactly};
 
 } // namespace
+
+int64_t blockDepth(int64_t k) { return roundUp(ceilDiv(k, ceilDiv(k, kBlockDepth)), kDepth); }
+
+void multiplyByVectors(const Lines &a, const Lines &b, const char *panel, float *c, int64_t ldc) {
+  gemm::Block square{.m = a.extent,
+                     .n = b.extent,
+                     .k = a.k,
+                     .a = a.from,
+                     .aRow = a.alongK ? a.stride : 1,
+                     .aCol = a.alongK ? 1 : a.stride,
+                     .b = b.from,
+                     .bRow = b.alongK ? 1 : b.stride,
+                     .bCol = b.alongK ? b.stride : 1,
+                     .c = c,
+                     .ldc = ldc};
+  if (!b.from) { // only its parts are left
+    // All else of a product may be in use: C too lies in scratch if somebody finishes it.
+    float *columns = scratch<float>(ScratchUse::GemmPackedRows, a.k * kSquare);
+    unpackB(columns, panel, a.k);
+    square.b = columns, square.bRow = kSquare, square.bCol = 1;
+  }
+  gemm::multiplyOwn(DType::F32, square);
+}
 
 const gemm::PackedProduct *product() {
   return amx::isa() == Isa::Amx && !config::isDisabled("split-products") ? &kProduct : nullptr;

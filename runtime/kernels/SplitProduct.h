@@ -5,10 +5,17 @@
 // vectors.
 #pragma once
 #include "runtime/kernels/PackedProduct.h"
+#include "runtime/kernels/SplitPack.h"
 
 namespace tinyfin::split {
 
 /// Null without AMX, with TINYFIN_DISABLE=split-products, or where TINYFIN_BF16_PRODUCTS excludes AMX.
 const gemm::PackedProduct *product();
+
+/// Of k that tiles add up before the sums are added to C: by the shape alone, results show it.
+int64_t blockDepth(int64_t k);
+
+/// A square of C by vectors, for values out of range; from B's packed panel where B itself is not there.
+void multiplyByVectors(const Lines &a, const Lines &b, const char *panel, float *c, int64_t ldc);
 
 } // namespace tinyfin::split
