@@ -31,6 +31,7 @@ struct OutsideCell {
   bool gradOfArg = false;
   bool hadGrad = false;
   Tensor grad; // at entry
+  bool anyGrad = false; // whether `.grad` exists makes no difference
 };
 
 class Capture {

@@ -25,6 +25,7 @@ JitProgram::JitProgram(Capture &capture, llvm::ArrayRef<Tensor> returned, bool w
     }
     resultSpecs.push_back(result->spec);
   }
+  collectViews(capture, returned);
   classifyInputs(capture);
   if (capture.movedGenerator()) throw UserError(ErrorKind::Runtime, "the random state is set inside the function");
   outside = capture.outside;
@@ -116,6 +117,39 @@ void JitProgram::collectGrads(Capture &capture) {
     bool had = llvm::any_of(capture.outside, [&](const OutsideCell &cell) { return cell.gradOfArg && cell.gradOf == static_cast<int32_t>(i); });
     collect(*arg, had, static_cast<uint32_t>(i), true);
   }
+}
+
+/// Results that alias each other or what the caller has, as they would without jit. Views of a tensor that is not
+/// returned itself are tensors of their own: nobody else can write to what they show, but each other.
+void JitProgram::collectViews(Capture &capture, llvm::ArrayRef<Tensor> returned) {
+  for (auto [i, result] : llvm::enumerate(returned)) {
+    if (results[i].kind == Place::Cell) continue;
+    ResultView view;
+    view.result = static_cast<uint32_t>(i);
+    for (Tensor cell = result; cell; cell = cell->base) {
+      auto first = llvm::find(returned, cell);
+      auto known = capture.cells.find(cell.get());
+      if (known != capture.cells.end() && (known->second.kind == Source::Arg || capture.outside[known->second.index].gradOf < 0))
+        view.base = {Place::Cell, known->second.index, known->second.kind == Source::Arg};
+      else if (first != returned.end() && static_cast<size_t>(first - returned.begin()) != i)
+        view.of = static_cast<int32_t>(first - returned.begin());
+      if (view.base.kind == Place::Cell || view.of >= 0) break;
+      if (!cell->base) break;
+      view.steps.push_back(cell->view);
+      view.specs.push_back(cell->spec);
+    }
+    if (view.base.kind != Place::Cell && view.of < 0) continue;
+    std::reverse(view.steps.begin(), view.steps.end());
+    std::reverse(view.specs.begin(), view.specs.end());
+    views.push_back(std::move(view));
+  }
+  // A result may come before the one it is a view of, which has fewer steps from the root.
+  auto rank = [&](const ResultView &view) {
+    size_t steps = 0;
+    for (Cell *cell = returned[view.result].get(); cell->base; cell = cell->base.get()) ++steps;
+    return std::pair(steps, view.result);
+  };
+  llvm::sort(views, [&](const ResultView &a, const ResultView &b) { return rank(a) < rank(b); });
 }
 
 void JitProgram::classifyInputs(Capture &capture) {
@@ -214,6 +248,8 @@ std::string JitProgram::differenceFrom(const JitProgram &other) const {
   for (size_t i = 0; i < results.size(); ++i)
     if (!samePlace(results[i], other.results[i]) || (results[i].kind == Place::Cell && !results[i].isArg && !isSameCell(results[i].index, other, other.results[i].index)))
       return "another tensor is returned";
+  auto sameView = [](const ResultView &a, const ResultView &b) { return a.result == b.result && a.of == b.of && a.steps == b.steps; };
+  if (!llvm::equal(views, other.views, sameView)) return "another view is returned";
   if (states.size() != other.states.size()) return "other tensors are written";
   for (size_t i = 0; i < states.size(); ++i) {
     const State &a = other.states[i], &b = states[i];
@@ -231,10 +267,19 @@ std::string JitProgram::differenceFrom(const JitProgram &other) const {
 
 bool JitProgram::fits(llvm::ArrayRef<Tensor> args) const {
   for (const OutsideCell &cell : outside)
-    if (cell.gradOf < 0 && bool(cell.cell->grad) != cell.hadGrad) return false;
+    if (cell.gradOf < 0 && !cell.anyGrad && bool(cell.cell->grad) != cell.hadGrad) return false;
   for (auto [i, arg] : llvm::enumerate(args))
-    if (bool(arg->grad) != argHadGrad[i] || outsideIndex.contains(arg.get())) return false;
+    if (argHadGrad[i].value_or(bool(arg->grad)) != bool(arg->grad) || outsideIndex.contains(arg.get())) return false;
   return true;
+}
+
+void JitProgram::acceptGradsOf(const JitProgram &again) {
+  for (OutsideCell &at : outside) {
+    auto found = at.cell ? again.outsideIndex.find(at.cell.get()) : again.outsideIndex.end();
+    if (found != again.outsideIndex.end()) at.anyGrad |= again.outside[found->second].hadGrad != at.hadGrad;
+  }
+  for (auto [had, now] : llvm::zip_equal(argHadGrad, again.argHadGrad))
+    if (had != now) had.reset();
 }
 
 bool JitProgram::readsOutside(uint64_t born) const {

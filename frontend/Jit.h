@@ -23,6 +23,15 @@ struct GradEffect {
   Place value;
 };
 
+/// A result that shares its data with a tensor the caller has: another result, an argument or a tensor from outside.
+struct ResultView {
+  uint32_t result = 0;
+  int32_t of = -1; // the other result; -1: what `base` names
+  Place base;
+  std::vector<ViewStep> steps; // from that tensor on; none: it is the same tensor
+  std::vector<TensorSpec> specs;
+};
+
 /// What one call gathers. A program keeps those that are not in use: their vectors have the capacity.
 struct JitCall {
   std::vector<ValueRef> values, produced;
@@ -47,6 +56,9 @@ public:
 
   /// Why `other`, recorded from the same signature, is not the same program; empty: it is.
   std::string differenceFrom(const JitProgram &other) const;
+
+  /// `again` is the same program: whose `.grad` exists in only one of the recordings may have one or not.
+  void acceptGradsOf(const JitProgram &again);
 
   /// Computes the capture's own values (the first calls of a signature), compiled at once.
   void runCaptured(Capture &capture);
@@ -92,6 +104,8 @@ private:
   Place placeOf(Capture &capture, Value &value);
   void collectState(Capture &capture);
   void collectGrads(Capture &capture);
+  void collectViews(Capture &capture, llvm::ArrayRef<Tensor> returned);
+  void makeViews(JitResults &returned, llvm::ArrayRef<Tensor> args) const;
   std::string lineOf(const Source &source) const;
   void describeLines(const Recorder &recorder);
   void compile();
@@ -121,7 +135,8 @@ private:
   llvm::SmallVector<Tensor> writtenArgs;
   llvm::SmallVector<Place> results;
   llvm::SmallVector<TensorSpec> resultSpecs;
-  llvm::SmallVector<bool> argHadGrad;
+  std::vector<ResultView> views; // each after the one it is a view of
+  llvm::SmallVector<std::optional<bool>> argHadGrad; // none: it makes no difference
   std::vector<State> states;
   std::vector<GradEffect> grads;
   llvm::SmallVector<uint32_t> outputs; // slots, ascending once complete

@@ -270,6 +270,16 @@ std::vector<ValueRef> JitProgram::savedValues(const JitCall &call) const {
   return saved;
 }
 
+void JitProgram::makeViews(JitResults &returned, llvm::ArrayRef<Tensor> args) const {
+  for (const ResultView &view : views) {
+    Tensor shown = view.of >= 0 ? returned[view.of] : Tensor(&cellAt(view.base.index, view.base.isArg, args));
+    ValueRef current = returned[view.result]->var.value;
+    for (size_t i = 0; i < view.steps.size(); ++i)
+      shown = makeView(*shown, view.steps[i], view.specs[i], i + 1 == view.steps.size() ? current : ValueRef());
+    returned[view.result] = shown;
+  }
+}
+
 JitResults JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> numbers) {
   // Taken under the lock; several threads may be in here.
   std::unique_ptr<JitCall> owner = idle.empty() ? std::make_unique<JitCall>() : idle.pop_back_val();
@@ -310,6 +320,7 @@ JitResults JitProgram::run(llvm::ArrayRef<Tensor> args, llvm::ArrayRef<int64_t> 
   JitResults returned;
   for (const Place &place : resultPlan)
     returned.push_back(place.kind == Place::Cell ? Tensor(&cellAt(place.index, place.isArg, args)) : makeTensor({valueAt(place), {}}));
+  if (!views.empty()) makeViews(returned, args);
   if (wantsBackward) attachBackward(returned, edges, savedValues(call));
   for (auto [effect, place] : llvm::zip_equal(grads, gradPlan)) {
     Cell &cell = cellAt(effect.cell, effect.isArg, args);

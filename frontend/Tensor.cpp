@@ -175,4 +175,15 @@ Tensor makeView(Cell &base, ViewStep step) {
   return view;
 }
 
+Tensor makeView(Cell &base, ViewStep step, const TensorSpec &spec, ValueRef current) {
+  Tensor view = makeTensor(base.root().var); // of a base that is yet to be derived too
+  view->spec = spec;
+  view->view = std::move(step);
+  view->base = Tensor(&base);
+  view->rootCell = &base.root();
+  view->var = {std::move(current), {}};
+  view->seenVersion = base.root().version;
+  return view;
+}
+
 } // namespace tinyfin

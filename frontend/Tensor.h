@@ -15,6 +15,8 @@ struct ViewStep {
   std::vector<int64_t> starts; // of a slice
   bool isDetached = false;     // cuts the tape: detach(), .data
   bool isTaped = true;         // made while gradients were recorded
+
+  bool operator==(const ViewStep &other) const = default;
 };
 
 class Cell {
@@ -59,6 +61,7 @@ private:
   friend class Capture;
   friend class LeafNode;
   friend Ref<Cell> makeView(Cell &base, ViewStep step);
+  friend Ref<Cell> makeView(Cell &base, ViewStep step, const TensorSpec &spec, ValueRef current);
   friend class JitProgram;
   static uint64_t lastBorn;
   bool isStale() const { return !var.value || seenVersion != rootCell->version; }
@@ -79,5 +82,7 @@ using Tensor = Ref<Cell>;
 
 inline Tensor makeTensor(Var var) { return Tensor(new Cell(std::move(var))); }
 Tensor makeView(Cell &base, ViewStep step);
+/// A view whose value is known, or derived when it is read where `current` is null. Records nothing.
+Tensor makeView(Cell &base, ViewStep step, const TensorSpec &spec, ValueRef current);
 
 } // namespace tinyfin

@@ -227,6 +227,7 @@ private:
     known.verified = true;
     known.addEpoch(recorded.epoch);
     known.guards = again.guards;
+    known.program->acceptGradsOf(*again.program);
     for (auto [bound, tensor] : llvm::zip_equal(known.boundTo, recorded.flat.tensors))
       if (bound != tensor->born) bound = 0;
     known.program->runCaptured(capture);
