@@ -20,8 +20,9 @@ public:
   Value log(Value x);
   Value tanh(Value x);
   Value erf(Value x);
-  Value sin(Value x) { return sinOrCos(x, false); }
-  Value cos(Value x) { return sinOrCos(x, true); }
+  /// `isModerate`: no x is beyond some millions.
+  Value sin(Value x, bool isModerate = false) { return sinOrCos(x, false, isModerate); }
+  Value cos(Value x, bool isModerate = false) { return sinOrCos(x, true, isModerate); }
   Value pow(Value x, Value y);
   Value sqrt(Value x);
   Value abs(Value x);
@@ -36,7 +37,18 @@ private:
   Value erf32(Value x);
   Value quotient(Value p, Value q);
   Value erf64(Value x);
-  Value sinOrCos(Value x, bool cosine);
+  Value sinOrCos(Value x, bool cosine, bool isModerate);
+  struct Angle {
+    Value rest, quadrant; // x is rest + quadrant * pi/2, but for whole turns
+  };
+  Angle reduceModerate(Value wide);
+  Angle reduceLarge(Value wide, bool isSingle);
+  Angle reduceAngle(Value wide, bool isSingle);
+  /// The nearest integer to x * factor, of moderate size, as a real and as the low bits of an integer of the same width.
+  struct Nearest {
+    Value real, integer;
+  };
+  Nearest nearestProduct(Value x, double factor);
   Value k(double value, Value like) { return code.constant(value, like); }
   Value horner(Value x, ArrayRef<double> coefficients); // highest power first
   Value clamp(Value x, double low, double high);        // NaN stays NaN

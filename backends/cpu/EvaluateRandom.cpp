@@ -61,7 +61,9 @@ public:
     Value logarithm = math.log(philox.unit(even, 1));
     Value radius = math.sqrt(code.fmul(logarithm, code.constant(-2, logarithm)));
     Value turn = philox.unit(odd, 0), angle = code.fmul(turn, code.constant(2 * std::numbers::pi, turn));
-    Value direction = !sine ? code.select(isOdd, math.sin(angle), math.cos(angle)) : *sine ? math.sin(angle) : math.cos(angle);
+    Value direction = !sine   ? code.select(isOdd, math.sin(angle, true), math.cos(angle, true))
+                      : *sine ? math.sin(angle, true)
+                              : math.cos(angle, true);
     return code.fmul(radius, direction);
   }
   /// All four numbers of each block, word by word.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp, log, sin, cos and pow on vectors. Argument reduction and coefficients are those of Cephes (Moshier) for float32
+// exp, log and pow on vectors. Argument reduction and coefficients are those of Cephes (Moshier) for float32
 // and of FreeBSD's msun for float64. Inf, NaN, denormal results and overflow come out as from libm.
 #include "backends/cpu/Elementwise.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -38,23 +38,17 @@ Value Polynomials::powerOfTwo(Value exponent, Type real) {
   return code.bitcast(code.binary<ShLIOp>(biased, code.integer(isWide ? 52 : 23, integer)), real);
 }
 
-namespace {
-/// The nearest integer to x * factor, of moderate size, as a real and as the low bits of an integer of the same width:
-/// adding 1.5 * 2**(mantissa bits) leaves it in the mantissa. No conversion, whose result NaN would poison.
-struct Nearest {
-  Value real, integer;
-};
-Nearest nearestProduct(Code &code, Value x, double factor) {
+/// Adding 1.5 * 2**(mantissa bits) leaves the integer in the mantissa. No conversion, whose result NaN would poison.
+Polynomials::Nearest Polynomials::nearestProduct(Value x, double factor) {
   Type type = Code::elementOf(x);
   double magic = type.isF64() ? 0x1.8p52 : 0x1.8p23;
   Type integer = type.isF64() ? code.b.getI64Type() : code.b.getI32Type();
   // The product and the sum may be one operation; reassociation would undo the rounding.
-  Value shifted = code.fadd(code.fmul(x, code.constant(factor, x)), code.constant(magic, x));
-  Value real = code.binary<SubFOp>(shifted, code.constant(magic, x));
+  Value shifted = code.fadd(code.fmul(x, k(factor, x)), k(magic, x));
+  Value real = code.binary<SubFOp>(shifted, k(magic, x));
   Value bits = code.bitcast(shifted, integer);
-  return {real, code.binary<SubIOp>(bits, code.bitcast(code.constant(magic, x), integer))};
+  return {real, code.binary<SubIOp>(bits, code.bitcast(k(magic, x), integer))};
 }
-} // namespace
 
 /// y * 2**n for n beyond the exponents of normal numbers: in two factors, so that only the last product rounds.
 static Value scale(Code &code, Value y, Value n, llvm::function_ref<Value(Value)> powerOfTwo) {
@@ -80,7 +74,7 @@ Value Polynomials::exp32(Value x) {
   x = code.select(code.compare(CmpFPredicate::OGT, x, k(89.0, x)), k(89.0, x), x); // inf, which the scaling makes
   bool byInstruction = code.machine.lanes == 16 && Code::isVector(x);
   if (!byInstruction) x = code.select(wanted, x, k(0, x));
-  Nearest n = nearestProduct(code, x, 1.44269504088896341);
+  Nearest n = nearestProduct(x, 1.44269504088896341);
   Value r = code.fsub(x, code.fmul(n.real, k(0.693359375, x)));
   r = code.fsub(r, code.fmul(n.real, k(-2.12194440e-4, x)));
   Value y = horner(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1});
@@ -91,7 +85,7 @@ Value Polynomials::exp32(Value x) {
 
 Value Polynomials::exp64(Value x) {
   x = clamp(x, -746.0, 710.0);
-  Nearest n = nearestProduct(code, x, 1.4426950408889634074);
+  Nearest n = nearestProduct(x, 1.4426950408889634074);
   Value r = code.fsub(x, code.fmul(n.real, k(6.93147180369123816490e-01, x)));
   r = code.fsub(r, code.fmul(n.real, k(1.90821492927058770002e-10, x)));
   SmallVector<double> taylor(14, 1.0); // 1/13! ... 1/1!, 1: |r| <= ln(2)/2 leaves an error of 4e-18
@@ -158,37 +152,6 @@ Value Polynomials::log64(Value x) {
   Value low = code.fadd(code.fmul(s, code.fadd(half, r)), code.fmul(parts.exponent, k(1.90821492927058770002e-10, x)));
   Value rest = code.fsub(code.fsub(half, low), f);
   return logSpecials(code, x, code.fsub(code.fmul(parts.exponent, k(6.93147180369123816490e-01, x)), rest));
-}
-
-Value Polynomials::sinOrCos(Value x, bool cosine) {
-  // Reduced in float64 also for float32: exact enough for |x| up to 1e9, where float32 itself has steps of 64.
-  Type type = Code::elementOf(x), f64 = code.b.getF64Type();
-  bool isSingle = type.isF32();
-  Value wide = isSingle ? Value(ExtFOp::create(code.b, code.loc, Code::shapedLike(f64, x), x)) : x;
-  Nearest n = nearestProduct(code, wide, 2 / std::numbers::pi);
-  Value r = code.fsub(wide, code.fmul(n.real, k(1.57079632673412561417e+00, wide)));
-  r = code.fsub(r, code.fmul(n.real, k(6.07710050630396597660e-11, wide)));
-  r = code.fsub(r, code.fmul(n.real, k(2.02226624879595063154e-21, wide)));
-  Value quadrant = n.integer;
-  if (isSingle) {
-    r = TruncFOp::create(code.b, code.loc, Code::shapedLike(type, r), r);
-    quadrant = TruncIOp::create(code.b, code.loc, Code::shapedLike(code.b.getI32Type(), n.integer), n.integer);
-  }
-  Value z = code.fmul(r, r);
-  Value s = isSingle ? horner(z, {-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1})
-                     : horner(z, {1.58969099521155010221e-10, -2.50507602534068634195e-08, 2.75573137070700676789e-06,
-                                  -1.98412698298579493134e-04, 8.33333333332248946124e-03, -1.66666666666666324348e-01});
-  s = code.fadd(code.fmul(code.fmul(s, z), r), r);
-  Value c = isSingle ? horner(z, {2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2})
-                     : horner(z, {-1.13596475577881948265e-11, 2.08757232129817482790e-09, -2.75573143513906633035e-07,
-                                  2.48015872894767294178e-05, -1.38888888888741095749e-03, 4.16666666666666019037e-02});
-  c = code.fadd(code.fsub(code.fmul(code.fmul(c, z), z), code.fmul(z, k(0.5, z))), k(1, z));
-  Type integer = Code::elementOf(quadrant);
-  if (cosine) quadrant = code.binary<AddIOp>(quadrant, code.integer(1, integer));
-  Value odd = code.compare(CmpIPredicate::ne, code.binary<AndIOp>(quadrant, code.integer(1, integer)), code.integer(0, integer));
-  Value negative = code.compare(CmpIPredicate::ne, code.binary<AndIOp>(quadrant, code.integer(2, integer)), code.integer(0, integer));
-  Value result = code.select(odd, c, s);
-  return code.select(negative, NegFOp::create(code.b, code.loc, result), result);
 }
 
 Value Polynomials::pow(Value x, Value y) {

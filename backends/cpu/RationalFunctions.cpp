@@ -26,7 +26,10 @@ Value Polynomials::tanh32(Value x) {
                        1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03});
   Value q = horner(z, {1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03});
   Value small = code.compare(CmpFPredicate::OLT, abs(x), k(0.0004, x));
-  return code.select(small, x, quotient(code.fmul(c, p), q));
+  // The quotient stays two steps below 1: gelu would keep that share of any number below zero.
+  Value far = code.compare(CmpFPredicate::OGT, abs(x), k(8.4, x));
+  Value near = code.select(small, x, quotient(code.fmul(c, p), q));
+  return code.select(far, copySign(k(1, x), x), near);
 }
 
 Value Polynomials::tanh64(Value x) {

@@ -26,6 +26,25 @@ def test_unary_of_extreme_values(name):
     same(getattr(ours, name)(), getattr(torch, name)(theirs))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sin_and_cos_of_large_numbers(name, dtype):
+    exponents = [5, 9, 12.5, 15, 18, 25, 30, 37] + ([60, 150, 300, 307] if dtype == "float64" else [])
+    ours, theirs = pair(np.array([sign * rand(3, low=1, high=9) * 10**e for e in exponents for sign in (1, -1)]), dtype)
+    function = fin.jit(lambda x: getattr(x, name)() * 1)  # its third call runs compiled code
+    for _ in range(3):
+        same(function(ours), getattr(torch, name)(theirs.double()).to(theirs.dtype))
+
+
+def test_compiled_tanh_reaches_one():
+    x = fin.tensor([-1e30, -20.0, -9.0, 9.0, 20.0, 1e30] * 4)
+    function = fin.jit(lambda x: (x.tanh() * 1, fin.nn.functional.gelu(x, "tanh")))
+    for _ in range(3):
+        tanh, gelu = function(x)
+    assert tanh.tolist() == [-1, -1, -1, 1, 1, 1] * 4
+    assert gelu.tolist() == fin.where(x < 0, 0.0, x).tolist()
+
+
 def test_sign():  # of NaN it is NaN, as in NumPy
     np.testing.assert_array_equal(fin.from_numpy(np.array([np.nan, 0.0, -3.0, 2.0])).sign().numpy(), [np.nan, 0.0, -1.0, 1.0])
 

@@ -16,7 +16,6 @@ TEST(Map, UnaryOps) {
         SpecBuilder b;
         uint32_t x = b.input(dtype, {517});
         bool isTrig = id == OpId::Sin || id == OpId::Cos;
-        if (isTrig && fill == Fill::Special) continue; // 1e30 is beyond the argument reduction
         double tolerance = dtype == DType::F64 ? 1e-14 : 1e-6;
         expectSame(b.finish({b.op(id, {x})}), fill, tolerance, isTrig ? tolerance : 1e-44);
       }
