@@ -43,6 +43,12 @@ void addReduction(const char *name, OpId op) {
       py::arg("keepdims") = false, py::arg("dtype") = py::none(), py::doc(fin::infoOf(op).summary));
 }
 
+/// Ordered the other way round. Integers by their complement: the smallest one has no negative, nor have those without sign.
+Tensor reversedOrder(const Tensor &x) {
+  if (isFloat(x->spec.dtype)) return ops::unary(OpId::Neg, x);
+  return ops::binary(OpId::Sub, Operand::of(int64_t(x->spec.dtype == DType::U8 ? 255 : -1)), Operand::of(x));
+}
+
 /// max and min: over everything, elementwise with another tensor, or (values, indices) along one axis.
 void addExtremum(const char *name, OpId reduceOp, OpId binaryOp) {
   method(
@@ -51,7 +57,7 @@ void addExtremum(const char *name, OpId reduceOp, OpId binaryOp) {
         if (isTensor(dim.ptr())) return py::cast(ops::binary(binaryOp, Operand::of(x), Operand::of(cellOf(dim.ptr()))));
         std::optional<int64_t> along = axisOf(dim, axis);
         if (!along) return py::cast(ops::reduce(reduceOp, x, std::nullopt, false));
-        Tensor searched = reduceOp == OpId::ReduceMin ? ops::unary(OpId::Neg, x) : x;
+        Tensor searched = reduceOp == OpId::ReduceMin ? reversedOrder(x) : x;
         int64_t wanted = *along;
         return py::make_tuple(ops::reduce(reduceOp, x, llvm::ArrayRef<int64_t>(wanted), keepdim), ops::argmax(searched, wanted, keepdim));
       },

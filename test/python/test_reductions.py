@@ -44,6 +44,14 @@ def test_argmax_takes_the_first_of_equals():
     assert fin.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 0.0]]).argmax(1).tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64"])
+def test_index_of_the_smallest_integer(dtype):
+    ends = np.iinfo(dtype)
+    x, t = pair(np.array([[3, 0, 1], [ends.max, 5, ends.min], [ends.min, ends.max, 7]], dtype))
+    for ours, theirs in zip(x.min(1), t.min(1)):
+        same(ours, theirs)
+
+
 def test_numpy_spellings():
     x, t = pair(rand(3, 4))
     same(x.sum(axis=1, keepdims=True), t.sum(1, keepdim=True))
