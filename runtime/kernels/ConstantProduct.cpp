@@ -3,8 +3,8 @@
 // second block of k on. The packed operand is read front to back: while a block of it is multiplied, the next one is
 // fetched, evenly, as lines that all come at once would hold up what the tiles read.
 #include "runtime/kernels/ConstantProduct.h"
-#include "runtime/Buffer.h"
 #include "runtime/kernels/MatmulPack.h"
+#include "runtime/kernels/PackedMemory.h"
 #include "runtime/kernels/Rounding.h"
 #include "runtime/kernels/Scratch.h"
 #include <algorithm>
@@ -109,10 +109,9 @@ StatusOr<std::shared_ptr<const ConstantProduct>> ConstantProduct::create(const M
   product->m = spec.m, product->n = spec.n, product->k = spec.k;
   product->cut();
   product->bytes = product->panels * kWidth * spec.k * sizeof(float);
-  auto memory = Device::cpu().allocate(product->bytes);
+  auto memory = packedMemory(product->bytes);
   if (!memory.isOk()) return memory.status();
-  product->packed =
-      std::shared_ptr<float>(static_cast<float *>(memory.value()->data()), [kept = memory.value()](float *) {});
+  product->packed = std::static_pointer_cast<float>(memory.value());
   product->pack(static_cast<const float *>(rhs), spec.transposeRhs, pool);
   return std::shared_ptr<const ConstantProduct>(std::move(product));
 }

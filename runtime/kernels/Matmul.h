@@ -94,7 +94,7 @@ private:
   void run(Call &call, ThreadPool &pool) const;
   void runChunk(const Call &call, int64_t index) const;
   const std::byte *packSlice(const Call &call, const void *b, int64_t number, int64_t cols) const;
-  bool packWhole(const void *rhs, ThreadPool &pool);
+  Status packWhole(const void *rhs, ThreadPool &pool);
   bool prepackFor(const MatmulBlocking &large, const void *rhs, ThreadPool &pool);
   size_t packedBytes() const;
   void pack(const void *rhs, void *packed, ThreadPool &pool) const;

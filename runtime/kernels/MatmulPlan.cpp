@@ -4,20 +4,18 @@
 #include "runtime/kernels/ConstantProduct.h"
 #include "runtime/kernels/Half.h"
 #include "runtime/kernels/Matmul.h"
+#include "runtime/kernels/PackedMemory.h"
 #include "runtime/kernels/PackedProduct.h"
 #include "runtime/kernels/Rounding.h"
 #include "runtime/kernels/Scratch.h"
 #include "runtime/kernels/SplitConstant.h"
 #include <algorithm>
 #include <atomic>
-#include <new>
-#include <string>
 
 namespace tinyfin {
 namespace {
 
 constexpr int64_t kPackElements = 1 << 15; // of B in a piece of the first phase
-constexpr std::align_val_t kAlignment{64};
 
 template <class T> void storeRows(const float *from, int64_t rows, int64_t cols, int64_t stride, T *to, int64_t ldc) {
   for (int64_t i = 0; i < rows; ++i)
@@ -199,23 +197,21 @@ Status MatmulPlan::prepack(const void *rhs, ThreadPool &pool) {
     if (made.isOk()) frozen = std::move(made.value());
     return made.isOk() ? Status::ok() : made.status();
   }
-  if (packWhole(rhs, pool)) return Status::ok();
-  return Status::error(StatusCode::OutOfMemory,
-                       "matmul: no " + std::to_string(packedBytes()) + " bytes for a packed operand");
+  return packWhole(rhs, pool);
 }
 
-bool MatmulPlan::packWhole(const void *rhs, ThreadPool &pool) {
-  auto *memory = static_cast<std::byte *>(::operator new(packedBytes(), kAlignment, std::nothrow));
-  if (!memory) return false;
-  prepacked.reset(memory, [](std::byte *packed) { ::operator delete(packed, kAlignment); });
-  pack(rhs, memory, pool);
-  return true;
+Status MatmulPlan::packWhole(const void *rhs, ThreadPool &pool) {
+  auto memory = packedMemory(packedBytes());
+  if (!memory.isOk()) return memory.status();
+  prepacked = std::static_pointer_cast<std::byte>(memory.value());
+  pack(rhs, prepacked.get(), pool);
+  return Status::ok();
 }
 
 /// False, and the plan as it was, where the operand cannot be packed so.
 bool MatmulPlan::prepackFor(const MatmulBlocking &large, const void *rhs, ThreadPool &pool) {
   MatmulPlan plan = create(spec, large);
-  if (!plan.packWhole(rhs, pool)) return false;
+  if (!plan.packWhole(rhs, pool).isOk()) return false;
   if (plan.product->keepsExactly && !plan.product->keepsExactly(plan.prepacked.get(), spec.k, spec.n)) return false;
   *this = std::move(plan);
   return true;

@@ -3,8 +3,8 @@
 // the second block of k on. Chunks of one block of rows follow each other, so that a thread finds the rows packed that
 // it packed for the chunk before.
 #include "runtime/kernels/SplitConstant.h"
-#include "runtime/Buffer.h"
 #include "runtime/Config.h"
+#include "runtime/kernels/PackedMemory.h"
 #include "runtime/kernels/Rounding.h"
 #include "runtime/kernels/Scratch.h"
 #include "runtime/kernels/SplitProduct.h"
@@ -61,10 +61,9 @@ StatusOr<std::shared_ptr<const SplitConstant>> SplitConstant::create(const Matmu
   auto product = std::make_shared<SplitConstant>();
   product->m = spec.m, product->n = spec.n, product->k = spec.k;
   product->cut(pool.threads());
-  auto memory = Device::cpu().allocate(product->packedBytes());
+  auto memory = packedMemory(product->packedBytes());
   if (!memory.isOk()) return memory.status();
-  product->packed =
-      std::shared_ptr<char>(static_cast<char *>(memory.value()->data()), [kept = memory.value()](char *) {});
+  product->packed = std::static_pointer_cast<char>(memory.value());
   if (!product->pack(static_cast<const float *>(rhs), spec.transposeRhs, pool)) product.reset();
   return std::shared_ptr<const SplitConstant>(std::move(product));
 }
