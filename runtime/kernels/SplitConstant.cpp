@@ -16,7 +16,7 @@ namespace {
 
 using namespace split;
 
-constexpr int64_t kLeastRows = 32, kMostRows = 1024; // of C; fewer: vectors wait for less; more: blocks of SplitProduct
+constexpr int64_t kLeastRows = 32, kMostRows = 1536; // of C; fewer: vectors wait for less; more: blocks of SplitProduct
 constexpr int64_t kLeastCols = 64, kLeastDepth = 64;
 constexpr int64_t kLeastWork = 1 << 23;     // multiply-adds; what threads share costs more where it is less
 constexpr int64_t kMostPanels = 4;          // of rows in a block

@@ -210,7 +210,7 @@ TEST_F(ConstantInParts, WhichProductsItSuits) {
   auto suits = [](int64_t m, int64_t n, int64_t k) { return SplitConstant::suits(Operands(m, n, k).spec()); };
   EXPECT_TRUE(suits(128, 384, 384));
   EXPECT_TRUE(suits(32, 1536, 384));
-  EXPECT_TRUE(suits(1024, 384, 1536));
+  EXPECT_TRUE(suits(1536, 384, 1536));
   EXPECT_FALSE(suits(16, 1536, 384)) << "few rows wait for the weights: fewer bytes are better";
   EXPECT_FALSE(suits(33, 1536, 384)) << "half of what tiles multiply would be zeros";
   EXPECT_FALSE(suits(64, 64, 64)) << "too little to share among threads";
