@@ -161,7 +161,8 @@ def PlanMemoryPass : Fin_Pass<"plan-memory"> {
     of that product: `fin.arena_regions = [[4096, "N"]]` on the function, bytes a unit and symbols.
     Guarantees: the arena is aligned to 64 bytes and values that live at the same time do not overlap.
   }];
-  let options = [Option<"symbolic", "symbolic", "bool", "false", "plan symbolic shapes too">];
+  let options = [Option<"symbolic", "symbolic", "bool", "false", "plan symbolic shapes too">,
+                 Option<"overwriteRows", "overwrite-rows", "bool", "true", "let normalized rows take the memory of what they are made of">];
   let statistics = [Statistic<"arenaBytes", "arena-bytes", "bytes of all arenas">];
 }
 

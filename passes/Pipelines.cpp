@@ -104,6 +104,7 @@ void buildPlan(OpPassManager &pm, const PipelineSettings &settings) {
   // Donation is settled first: what an output takes from an input needs no arena.
   PlanMemoryPassOptions memory;
   memory.symbolic = settings.symbolic;
+  memory.overwriteRows = !isDisabled(settings, "overwrite-rows");
   Phase phase(pm, settings);
   // Order comes first: what may be overwritten follows from it.
   phase.add(createOrderOpsPass()).add(createAliasOutputsPass()).addRequired(createPlanMemoryPass(memory)).addRequired(createCheck("plan", settings));

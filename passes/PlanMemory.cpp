@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arena offsets.
 //   1. each storage class that is in the arena gets a lifetime
-//   2. an elementwise result joins the lifetime of an operand that dies there (same bytes, same index)
+//   2. an elementwise result joins the lifetime of an operand that dies there (same bytes, same index); so does a result of
+//      rows that are normalized
 //   3. lifetimes are laid out (Arena.h), offsets become attributes
 #include "llvm/Support/MathExtras.h"
 #include "passes/Arena.h"
@@ -30,7 +31,8 @@ struct Slot {
 
 class Planner {
 public:
-  explicit Planner(func::FuncOp function) : storage(function), slots(storage.all().size()), parts(1) {}
+  Planner(func::FuncOp function, bool overwriteRows)
+      : overwriteRows(overwriteRows), storage(function), slots(storage.all().size()), parts(1) {}
 
   void plan(func::FuncOp function) {
     for (auto [i, held] : llvm::enumerate(storage.all()))
@@ -81,13 +83,14 @@ private:
     return {};
   }
 
-  // Every read of the operand's memory by the op must be at the written index, also through a view of it.
+  // Every read of the operand's memory by the op must be at the written index or in its row, also through a view of it.
   bool mayOverwrite(Operation *op, Value result, Value dying, unsigned index) {
     Type type = result.getType(), from = dying.getType();
     if (!haveSameShape(type, from) || sizeOf(type).bytes != sizeOf(from).bytes) return false;
     return llvm::all_of(op->getOpOperands(), [&](OpOperand &use) {
-      return storage.indexOf(use.get()) != index ||
-             (use.get() == dying && readsAtWrittenIndex(op, use.getOperandNumber()));
+      if (storage.indexOf(use.get()) != index) return true;
+      unsigned number = use.getOperandNumber();
+      return use.get() == dying && (readsAtWrittenIndex(op, number) || (overwriteRows && readsInWrittenRow(op, number)));
     });
   }
 
@@ -111,6 +114,7 @@ private:
     function->setAttr(kArenaRegionsAttr, b.getArrayAttr(regions));
   }
 
+  bool overwriteRows;
   Storage storage;
   SmallVector<Slot> slots; // one a storage class
   SmallVector<Part, 1> parts;
@@ -135,7 +139,7 @@ struct PlanMemory : impl::PlanMemoryPassBase<PlanMemory> {
 
   void runOnOperation() override {
     if (failed(checkShapes(getOperation(), symbolic))) return signalPassFailure();
-    Planner(getOperation()).plan(getOperation());
+    Planner(getOperation(), overwriteRows).plan(getOperation());
   }
 };
 

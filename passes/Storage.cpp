@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Storage classes: one walk in program order.
 #include "passes/Storage.h"
+#include "passes/Region.h"
 #include "ir/Splat.h"
 #include "mlir/IR/Matchers.h"
 
@@ -84,6 +85,22 @@ bool readsAtWrittenIndex(Operation *op, unsigned operand) {
   if (auto fusion = dyn_cast<FusionOp>(op)) return fusionReadsAtWrittenIndex(fusion, operand);
   if (isa<SliceUpdateOp, ScatterAddOp>(op)) return operand == 0;
   return op->hasTrait<Elementwise>();
+}
+
+bool readsInWrittenRow(Operation *op, unsigned operand) {
+  auto fusion = dyn_cast<FusionOp>(op);
+  auto domainAttr = op->getAttrOfType<DenseI64ArrayAttr>(kDomainAttr), axes = op->getAttrOfType<DenseI64ArrayAttr>(kReducedAxesAttr);
+  if (!fusion || fusion.getKind() != "normalization" || !domainAttr || !axes) return false;
+  ArrayRef<int64_t> domain = domainAttr.asArrayRef(), reduced = axes.asArrayRef();
+  for (auto [i, axis] : llvm::enumerate(reduced)) // ascending
+    if (axis != static_cast<int64_t>(domain.size() - reduced.size() + i)) return false;
+  Value argument = fusion.getBody().getArgument(operand);
+  auto type = cast<RankedTensorType>(argument.getType());
+  if (type.getShape() != domain) return false;
+  return llvm::all_of(argument.getUsers(), [&](Operation *user) {
+    if (isa<YieldOp, SumOp, MeanOp, ReduceMaxOp, ReduceMinOp>(user)) return true;
+    return user->hasTrait<Elementwise>() && haveSameShape(user->getResult(0).getType(), type);
+  });
 }
 
 Storage::Storage(func::FuncOp function) {

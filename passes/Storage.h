@@ -76,6 +76,10 @@ bool isView(mlir::Operation *op);
 /// take the operand's memory.
 bool readsAtWrittenIndex(mlir::Operation *op, unsigned operand);
 
+/// Whether `op` handles rows (trailing axes) on their own and reads operand number `operand` only in the row it writes, each
+/// element for the last time where that is written: a softmax of logits that nothing else reads.
+bool readsInWrittenRow(mlir::Operation *op, unsigned operand);
+
 /// Whether the op may stop the run with an error. Nothing donated may be written before, no kernel may hold it.
 bool mayFail(mlir::Operation *op);
 

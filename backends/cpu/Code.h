@@ -32,6 +32,7 @@ public:
   std::vector<std::string> symbols;
   std::string refusal;     // why no code can be emitted
   bool streamsResults = false; // loops are emitted for results that are far larger than the caches
+  bool readsAreShared = true;  // what all lanes read at one place is never written by the kernel
   bool isAligned = false;      // whole vectors are stored where their length divides the position
   bool wantsScalar = false; // lanes part ways: emit anew with one lane
 

@@ -80,7 +80,7 @@ Value Code::load(DType dtype, Value pointer, const Index &at, Value mask) {
     Value position = math.scalar(at);
     if (mask && !isVector(mask)) position = select(mask, position, i64(0));
     // No other iteration writes what all lanes share, so that it can be read once before the loop.
-    bool isShared = lanes > 1;
+    bool isShared = lanes > 1 && readsAreShared;
     Value item = LLVM::LoadOp::create(b, loc, storage, address(pointer, position, storage), alignment, false, false, isShared);
     return fromStorage(dtype, item);
   }

@@ -187,8 +187,12 @@ void ReductionEmitter::body(ArrayRef<Index> lanes, Value mask, llvm::SmallVector
         slot = combine(code, spec, *item.op, slot, value);
       }
     }
+    if (current != writeLevel) continue;
+    // All results are computed before the first is stored: an output may lie over an input.
     for (unsigned number = 0; number < spec.outputs.size(); ++number)
-      if (current == writeLevel && !isKept(number)) storeOutput(number, coords, domain.loops, {{}, tail});
+      if (!isKept(number)) evaluator.at(spec.outputs[number], evaluator.math().reshape(coords, domain.loops, spec.values[spec.outputs[number]].dims), {{}, tail});
+    for (unsigned number = 0; number < spec.outputs.size(); ++number)
+      if (!isKept(number)) storeOutput(number, coords, domain.loops, {{}, tail});
   }
   evaluator.forget();
 }
@@ -307,8 +311,11 @@ void ReductionEmitter::row() {
   for (Pick &pick : picks) pick.result = {};
   if (online) sumOnline();
   for (unsigned number = 0; number < items.size(); ++number) {
+    // The loop that writes may write over what elements are picked from.
+    const bool isPickedFirst = writesFull && number == writeLevel;
+    if (isPickedFirst) pickElements(number);
     if (!online) level(number);
-    pickElements(number);
+    if (!isPickedFirst) pickElements(number);
   }
   if (spec.partials) return storePartials();
   if (writesFull && writeLevel >= items.size()) level(writeLevel);

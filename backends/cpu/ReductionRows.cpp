@@ -132,10 +132,12 @@ void ReductionEmitter::pickElements(unsigned level) {
       Access access = evaluator.math().reshape(coordsOf(at), domain.loops, domain.shape);
       return evaluator.at(value, evaluator.broadcast(access, domain.shape, spec.values[value].dims), {});
     };
+    code.readsAreShared = false; // the row may be written over
     Value label = emitCast(code, spec.values[pick.label].dtype, DType::I64, valueAt(pick.label, Index()));
     Value isThere = code.compare(arith::CmpIPredicate::ult, label, code.extent(domain.loops.back()));
     Value picked = valueAt(pick.from, Index::uniform(code.select(isThere, label, code.i64(0))));
     pick.result = code.select(isThere, picked, code.constant(0, picked));
+    code.readsAreShared = true;
     evaluator.forget();
   }
 }

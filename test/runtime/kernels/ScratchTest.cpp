@@ -61,3 +61,24 @@ TEST(Scratch, BlocksAreApartAndKeptUntilTheyGrow) {
     }
   }).join();
 }
+
+TEST(Scratch, WhatABlockLeavesWhenItGrowsIsUsedAgain) {
+  std::thread([] {
+    size_t first = pageOf(scratchBytes(ScratchUse::LayoutX, kPart));
+    EXPECT_EQ(pageOf(scratchBytes(ScratchUse::LayoutX, 2 * kPart)), first);   // what is left of the page
+    EXPECT_EQ(pageOf(scratchBytes(ScratchUse::LayoutY, kPart - 4096)), first); // where X was
+    EXPECT_NE(pageOf(scratchBytes(ScratchUse::Columns, kPart)), first);
+  }).join();
+}
+
+TEST(Scratch, SmallBlocksTakeRoomThatIsThereAndNoPageOfTheirOwn) {
+  std::thread([] {
+    constexpr size_t kSmall = 100 << 10;
+    void *alone = scratchBytes(ScratchUse::Rows, kSmall);
+    size_t held = scratchHeld();
+    EXPECT_LT(held, kHugePage / 4);
+    size_t page = pageOf(scratchBytes(ScratchUse::LayoutX, kPart));
+    EXPECT_NE(pageOf(alone), page);
+    EXPECT_EQ(pageOf(scratchBytes(ScratchUse::LayoutY, kSmall)), page);
+  }).join();
+}
