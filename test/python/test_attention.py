@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention as a function: values and gradients are PyTorch's, whatever the mask, the shape and the mode."""
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from oracle import check, pair, rand, same, torch
+from processes import run_python
 
 import tinyfin as fin
 from tinyfin.nn import functional as F
@@ -208,8 +206,7 @@ print(y.detach().numpy().sum(), np.abs(gradient.numpy()).sum())
 
 def test_whole_in_compiled_code_and_taken_apart_where_that_is_disabled():
     def run(disabled):
-        environment = {**os.environ, "TINYFIN_DISABLE": disabled, "TINYFIN_BACKEND": "cpu"}
-        return subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+        return run_python(STEP, TINYFIN_DISABLE=disabled, TINYFIN_BACKEND="cpu").stdout.splitlines()
 
     whole, apart = run(""), run("whole-composites")
     assert whole[0] == "['fin.packed_attention', 'fin.packed_attention_grad']"

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiled convolutions, which run with channels last, against PyTorch; and the switches that take other forms."""
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from processes import run_python
 
 import tinyfin as fin
 
@@ -61,8 +59,7 @@ print(" ".join(repr(float(v)) for v in step(x, w).numpy().ravel()[::97]))
 
 
 def values(disabled):
-    env = {**os.environ, "TINYFIN_DISABLE": disabled, "TINYFIN_NEVER_SLOWER": "0"}  # else some calls are interpreted
-    out = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True).stdout
+    out = run_python(PROGRAM, TINYFIN_DISABLE=disabled, TINYFIN_NEVER_SLOWER="0").stdout  # else some calls are interpreted
     return np.array([float(v) for v in out.split()])
 
 

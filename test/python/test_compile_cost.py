@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What compiling costs and says: phases by name, kernel stages in files, kernels shared by equal layers."""
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tinyfin as fin
+from processes import run_python
 from tinyfin import nn, optim
 
 FRESH = """
@@ -19,9 +17,7 @@ for _ in range(2):
 
 
 def fresh_process(**environment):
-    done = subprocess.run([sys.executable, "-c", FRESH], env={**os.environ, **environment}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    return run_python(FRESH, **environment).stderr
 
 
 class Block(nn.Module):
@@ -83,9 +79,7 @@ assert step.explain()[0]["new_kernels"] > 8
 
 @pytest.mark.parametrize("script, disabled, returns", [(LARGE, "", True), (LARGE, "return-freed", False), (FRESH, "", False)])
 def test_what_a_large_compilation_freed_goes_back_to_the_system(script, disabled, returns):
-    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "TINYFIN_LOG": "memory", "TINYFIN_DISABLE": disabled},
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = run_python(script, TINYFIN_LOG="memory", TINYFIN_DISABLE=disabled)
     assert ("returned freed memory" in done.stderr) == returns
 
 
@@ -104,9 +98,7 @@ print("warm-up" in step.explain()[0]["kernel_times"])
 
 @pytest.mark.parametrize("length, disabled, warms", [(1100, "", True), (1100, "warm-compilers", False), (50, "", False)])
 def test_compilers_get_ready_while_the_passes_of_a_large_graph_run(length, disabled, warms):
-    done = subprocess.run([sys.executable, "-c", CHAIN.replace("LENGTH", str(length))],
-                          env={**os.environ, "TINYFIN_DISABLE": disabled, "TINYFIN_COMPILE_THREADS": "3"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = run_python(CHAIN.replace("LENGTH", str(length)), TINYFIN_DISABLE=disabled, TINYFIN_COMPILE_THREADS="3")
     assert done.stdout.strip() == str(warms)
 
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """When things run, what is cached, and where errors point."""
 import gc
-import subprocess
 import sys
 import threading
 import traceback
 
 import numpy as np
 import pytest
+from processes import run, run_python
 
 import tinyfin as fin
 from tinyfin import _core, nn, optim
@@ -243,11 +243,9 @@ def test_distributions():
 def test_settings_are_listed():
     names = [row[0] for row in fin.settings()]
     assert "TINYFIN_EAGER" in names and all(len(row) == 4 and row[3] for row in fin.settings())
-    done = subprocess.run([sys.executable, "-m", "tinyfin", "env"], capture_output=True, text=True)
-    assert done.returncode == 0 and "TINYFIN_EAGER" in done.stdout
-    assert subprocess.run([sys.executable, "-m", "tinyfin", "nonsense"], capture_output=True).returncode == 1
+    assert "TINYFIN_EAGER" in run(sys.executable, "-m", "tinyfin", "env").stdout
+    run(sys.executable, "-m", "tinyfin", "nonsense", returncode=1)
 
 
 def test_import_is_light():
-    code = "import sys, tinyfin; sys.exit(any(m in sys.modules for m in ('torch', 'multiprocessing', 'sklearn', 'concurrent.futures')))"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    run_python("import sys, tinyfin; sys.exit(any(m in sys.modules for m in ('torch', 'multiprocessing', 'sklearn', 'concurrent.futures')))")

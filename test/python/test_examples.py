@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks of python/examples do what the same networks in PyTorch do, step by step, from the same weights."""
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from oracle import torch
+from processes import run
 
 import tinyfin as fin
 
@@ -99,8 +99,7 @@ def test_gpt_tokens_are_characters():
 
 
 def test_a_script_runs_by_itself_and_its_loss_falls():
-    done = subprocess.run([sys.executable, ROOT / "python" / "examples" / "gpt_mini.py", "--steps", "4", "--batch", "1"],
-                          capture_output=True, text=True, env={"PYTHONPATH": str(pathlib.Path(fin.__file__).parents[1])})
-    assert done.returncode == 0, done.stderr
+    done = run(sys.executable, ROOT / "python" / "examples" / "gpt_mini.py", "--steps", "4", "--batch", "1", clean=True,
+               PYTHONPATH=str(pathlib.Path(fin.__file__).parents[1]))
     losses = [float(line.split("loss")[1].split()[0]) for line in done.stdout.splitlines() if line.startswith("step")]
     assert len(losses) == 4 and losses[-1] < losses[0] - 0.5

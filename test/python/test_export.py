@@ -2,18 +2,18 @@
 """fin.export and the stages of jit: graphs that other programs run, and no state touched on the way."""
 import pathlib
 import re
-import subprocess
 
 import numpy as np
 import pytest
 import tinyfin as fin
+from processes import run
 from tinyfin import nn, optim
 
 BIN = pathlib.Path(fin._core.__file__).resolve().parents[2] / "bin"
 
 
 def run_tool(name, *args):
-    return subprocess.run([BIN / name, *map(str, args)], capture_output=True, text=True, timeout=120)
+    return run(BIN / name, *args, returncode=None)
 
 
 def small_cnn():

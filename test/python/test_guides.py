@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The readme's example runs, and what the guides name is there."""
-import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 
 import pytest
+from processes import run, run_python
 
 import tinyfin as fin
 
@@ -39,9 +38,7 @@ def test_the_example_of_the_readme_runs(tmp_path):
     pytest.importorskip("sklearn", reason="scikit-learn, which the example reads its data from, is not installed")
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
     package = pathlib.Path(fin.__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(package)})
-    assert done.returncode == 0, done.stderr
+    done = run_python(code, cwd=tmp_path, PYTHONPATH=str(package))
     losses = [float(line.split()[1]) for line in done.stdout.splitlines()]
     assert losses[-1] < 0.5 < losses[0]
     assert (tmp_path / "digits.safetensors").exists() and (tmp_path / "digits.mlir").exists()
@@ -56,7 +53,7 @@ def tree(tmp_path):
 
 
 def new(tree, *args):
-    return subprocess.run([sys.executable, tree / "tools" / "new.py", *args], capture_output=True, text=True)
+    return run(sys.executable, tree / "tools" / "new.py", *args, returncode=None)
 
 
 @pytest.mark.parametrize("options", [[], ["--binary"]], ids=str)

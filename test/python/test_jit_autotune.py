@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """fin.jit(autotune=True): contractions are tried when the graph is compiled; results stay what they are."""
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from oracle import rand
+from processes import run_python
 
 import tinyfin as fin
 from tinyfin import nn, optim
@@ -97,25 +95,18 @@ print(len(step.explain()[0]["autotuned"]))
     ("", {}, False), ("", {"TINYFIN_AUTOTUNE": "1"}, True), (", autotune=False", {"TINYFIN_AUTOTUNE": "1"}, False),
     (", autotune=True", {"TINYFIN_DETERMINISTIC": "1"}, False)])
 def test_the_setting_is_the_default_and_deterministic_mode_tries_nothing(options, environment, tries):
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("TINYFIN_")}
-    done = subprocess.run([sys.executable, "-c", SCRIPT.replace("{options}", options)],
-                          env={**clean, "TINYFIN_TUNE_CACHE": "0", **environment}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = run_python(SCRIPT.replace("{options}", options), clean=True, TINYFIN_TUNE_CACHE="0", **environment)
     assert (int(done.stdout) > 0) == tries
 
 
 def test_the_log_has_a_line_a_trial():
-    script = SCRIPT.replace("{options}", ", autotune=True")
-    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "TINYFIN_LOG": "compile"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = run_python(SCRIPT.replace("{options}", ", autotune=True"), TINYFIN_LOG="compile")
     assert sum("autotune: matmul" in line for line in done.stderr.splitlines()) == int(done.stdout)
 
 
 def run_with_log(folder):
     """Trials of a process, and its lines about them."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT.replace("{options}", ", autotune=True")],
-                          env={**os.environ, "TINYFIN_LOG": "compile", "TINYFIN_TUNE_CACHE": str(folder)}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = run_python(SCRIPT.replace("{options}", ", autotune=True"), TINYFIN_LOG="compile", TINYFIN_TUNE_CACHE=str(folder))
     assert int(done.stdout) > 0
     lines = [line for line in done.stderr.splitlines() if "autotune: " in line]
     return sum("autotune: matmul" in line for line in lines), lines

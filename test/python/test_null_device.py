@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tensors on a device whose memory the host cannot touch: made there, moved there, observed by copies."""
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from processes import run_python
 
 import tinyfin as fin
 
@@ -52,6 +50,5 @@ def test_it_trains():
               "for _ in range(5):\n"
               "    optimizer.zero_grad(); loss = (w * w).sum(); loss.backward(); optimizer.step()\n"
               "print(round(float((w * w).sum()), 6))\n")
-    outputs = [subprocess.run([sys.executable, "-c", script], env={**os.environ, "TINYFIN_BACKEND": name}, capture_output=True,
-                              text=True, check=True).stdout for name in ("null", "interpreter")]
+    outputs = [run_python(script, TINYFIN_BACKEND=name).stdout for name in ("null", "interpreter")]
     assert outputs[0] == outputs[1] != ""

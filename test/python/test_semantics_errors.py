@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors that come late, Ctrl-C, and what the state is after them; whose line a traceback ends in."""
 import os
-import subprocess
-import sys
 import traceback
 
 import numpy as np
 import pytest
+from processes import run_python
 
 import tinyfin as fin
 from tinyfin import _core
@@ -145,7 +144,7 @@ print((w * 2).sum().item() > 0)
 
 
 def test_ctrl_c_during_a_flush():
-    result = subprocess.run([sys.executable, "-c", INTERRUPT], capture_output=True, text=True, timeout=200)
+    result = run_python(INTERRUPT, returncode=None)
     assert result.stdout.split("\n")[:2] == ["interrupted True True", "True"], result.stdout + result.stderr[-3000:]
 
 

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a flush computes, what makes a new graph, and what stays bounded."""
 import resource
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
 import pytest
+from processes import run_python
 
 import tinyfin as fin
 from tinyfin import _core
@@ -160,8 +159,7 @@ for _ in range(100_000): x = x * 0.999 + 0.001
 fin.sync(); print(rss() - first)
 assert abs(x.numpy() - 1).max() < 1e-2
 """
-    grown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert grown.returncode == 0, grown.stderr
+    grown = run_python(code)
     assert int(grown.stdout) < 100  # MiB; what is recorded alone would be several times that
 
 
@@ -208,8 +206,7 @@ thread = threading.Thread(target=work); thread.start(); thread.join()
 work()
 print("done")
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert result.stdout.strip() == "done", result.stderr[-2000:]
+    assert run_python(code).stdout.strip() == "done"
 
 
 def test_steady_training_allocates_nothing_new():
@@ -278,5 +275,4 @@ def test_nothing_compiles_when_the_interpreter_ends():
         atexit.register(last)
         import tinyfin as fin
     """)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and done.stdout.split() == ["35.0", "0"], done
+    assert run_python(code).stdout.split() == ["35.0", "0"]

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings and module functions refuse what they do not know in one sentence."""
-import os
-import subprocess
-import sys
 
 import pytest
+from processes import run_python
 import tinyfin as fin
 
 
 def test_wrong_settings_are_named():
     for name, value, wanted in (("TINYFIN_BAKEND", "cpu", "did you mean TINYFIN_BACKEND"), ("TINYFIN_NUM_THREADS", "abc", "TINYFIN_NUM_THREADS")):
-        done = subprocess.run([sys.executable, "-c", "import tinyfin"], env={**os.environ, name: value}, capture_output=True, text=True)
-        assert done.returncode == 0 and wanted in done.stderr
+        assert wanted in run_python("import tinyfin", **{name: value}).stderr
 
 
 def test_wrong_seed_is_one_sentence():

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A steady training step asks the system for no memory, copies nothing, updates its state in place and can be interrupted."""
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from processes import run_python
 import tinyfin as fin
 from tinyfin import nn, optim
 from tinyfin.nn import functional as F
@@ -151,6 +149,5 @@ print((chain(x).numpy() == whole).all())
 
 
 def test_a_jitted_call_can_be_interrupted():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], env=dict(os.environ), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = run_python(INTERRUPTED)
     assert done.stdout.split("\n")[:2] == ["interrupted", "True"]
