@@ -5,7 +5,6 @@
 #include "frontend/Tensor.h"
 #include "runtime/CompileQueue.h"
 #include "runtime/Config.h"
-#include "runtime/FirstTouch.h"
 #include "runtime/Log.h"
 #include <chrono>
 #include <deque>
@@ -38,11 +37,6 @@ void choose(const std::string &name) {
   AttrWriter(state.prefix).text(target).flag(config::deterministic());
 }
 
-<<<<<<< Updated upstream
-=======
-constexpr size_t kLargeBytes = size_t(2) << 20; // of zeros that are worth looking for
-
->>>>>>> Stashed changes
 using Clock = std::chrono::steady_clock;
 double microsecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
@@ -163,30 +157,6 @@ private:
     if (wantsCompile) submitCompile(found.seen);
   }
 
-<<<<<<< Updated upstream
-=======
-  /// New graphs make state: large zeros among it are memory new from the system, if there is such, and not computed.
-  bool takeZeros() {
-    bool hasLarge = llvm::any_of(live, [](auto &place) { return place.second->bytes() >= kLargeBytes; });
-    if (!hasLarge || config::isDisabled("new-zeros")) return false;
-    std::vector<uint32_t> zeros = slotsOfZeros(trace);
-    std::vector<std::span<std::byte>> untouched;
-    llvm::erase_if(live, [&](auto &place) {
-      auto &[slot, value] = place;
-      if (value->bytes() < kLargeBytes || !std::binary_search(zeros.begin(), zeros.end(), slot)) return false;
-      BufferRef buffer = allocate(backend().device(), value->bytes());
-      if (!buffer->isNew()) return false;
-      untouched.push_back({static_cast<std::byte *>(buffer->data()), buffer->size()});
-      makeReady(*value, std::move(buffer));
-      return true;
-    });
-    touchFirst(untouched, ThreadPool::process());
-    bool tookAny = live.size() < liveSlots.size();
-    if (tookAny) listLive();
-    return tookAny;
-  }
-
->>>>>>> Stashed changes
   void compileNew(ExecutionCache &cache) {
     Backend *interpreter = findBackend("interpreter").value();
     bool isRemote = !backend().device().isHostAccessible(); // where the interpreter has no access

@@ -28,8 +28,6 @@ public:
   Device &device() const { return *owner; }
   Event &ready() { return event; }
   bool isSoleReference() const { return references.load(std::memory_order_acquire) == 1; }
-  /// Nobody had this memory before: it came from the system as zeros, which cost nothing until they are touched.
-  bool isNew() const { return hasNewMemory; }
   void retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void release();
 
@@ -40,7 +38,6 @@ private:
   void *memory = nullptr;
   size_t bytes = 0;
   size_t capacity = 0;
-  bool hasNewMemory = false;
   Device *owner = nullptr;
   Buffer *next = nullptr; // in the pool's lists
   Event event;
@@ -105,11 +102,6 @@ protected:
   /// New memory of `bytes`, before the first tensor of `used` bytes lies in it.
   virtual void prepareMemory(void *memory, size_t used, size_t bytes) { (void)memory, (void)used, (void)bytes; }
   virtual void freeMemory(void *memory, size_t bytes) = 0;
-<<<<<<< Updated upstream
-=======
-  /// Whether what allocateMemory gives for so many bytes is zeros that nobody has touched.
-  virtual bool givesZeros(size_t bytes) const { return false; }
->>>>>>> Stashed changes
 
 private:
   friend class Buffer;
