@@ -36,6 +36,7 @@ void addExport(py::module_ &module);
 void addProfile(py::module_ &module);
 void installHost(py::module_ &module);
 void addUserFrames(py::module_ &module);
+void shortenArgumentErrors(py::module_ &module); // of what was added before
 /// Sets the Python error that a signal's handler raised while a graph ran; false if none did.
 bool restoreInterrupt();
 /// Whether the code is of a file in the package's folder.
@@ -55,12 +56,13 @@ template <class F, class... Extra> void method(const char *name, F &&function, c
 }
 template <class F> void property(const char *name, F &&getter) {
   py::handle type(reinterpret_cast<PyObject *>(tensorType()));
-  type.attr(name) = py::module_::import("builtins").attr("property")(py::cpp_function(std::forward<F>(getter), py::is_method(type)));
+  type.attr(name) = py::module_::import("builtins").attr("property")(py::cpp_function(std::forward<F>(getter), py::name(name), py::is_method(type)));
 }
 template <class G, class S> void property(const char *name, G &&getter, S &&setter) {
   py::handle type(reinterpret_cast<PyObject *>(tensorType()));
   type.attr(name) = py::module_::import("builtins").attr("property")(
-      py::cpp_function(std::forward<G>(getter), py::is_method(type)), py::cpp_function(std::forward<S>(setter), py::is_method(type)));
+      py::cpp_function(std::forward<G>(getter), py::name(name), py::is_method(type)),
+      py::cpp_function(std::forward<S>(setter), py::name(name), py::is_method(type)));
 }
 
 } // namespace tinyfin::python

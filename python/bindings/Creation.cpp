@@ -106,7 +106,12 @@ void addCreation(py::module_ &module) {
   module.def("manual_seed", [](py::handle seed) {
     if (!PyIndex_Check(seed.ptr()))
       throw UserError(ErrorKind::Type, std::string("manual_seed: wanted an integer, found ") + Py_TYPE(seed.ptr())->tp_name);
-    Generator::process() = {seed.cast<int64_t>(), 0};
+    int64_t bits = PyLong_AsLongLong(seed.ptr());
+    if (bits == -1 && PyErr_Occurred()) {
+      PyErr_Clear();
+      throw UserError(ErrorKind::Value, "manual_seed: found " + std::string(py::str(seed)) + ", wanted a number of 64 bits with sign");
+    }
+    Generator::process() = {bits, 0};
   }, py::arg("seed"));
   module.def("get_rng_state", [] { return py::make_tuple(Generator::process().seed, Generator::process().counter); });
   module.def("set_rng_state", [](std::pair<int64_t, int64_t> state) { Generator::process() = {state.first, state.second}; }, py::arg("state"));

@@ -17,4 +17,5 @@ PYBIND11_MODULE(_core, module) {
   addJit(module);
   addExport(module);
   addProfile(module);
+  shortenArgumentErrors(module);
 }

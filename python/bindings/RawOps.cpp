@@ -6,7 +6,20 @@
 namespace tinyfin::python {
 namespace {
 
-void appendAttr(fin::AttrKind kind, PyObject *object, Words &words) {
+const char *describe(fin::AttrKind kind) {
+  switch (kind) {
+  case fin::AttrKind::Integer: return "an int";
+  case fin::AttrKind::Flag: return "a bool";
+  case fin::AttrKind::Real: return "a number";
+  case fin::AttrKind::DType: return "a dtype";
+  case fin::AttrKind::Text: return "a string";
+  case fin::AttrKind::List:
+  case fin::AttrKind::Shape: break;
+  }
+  return "a sequence of ints";
+}
+
+void writeAttr(fin::AttrKind kind, PyObject *object, Words &words) {
   AttrWriter writer(words);
   py::handle handle(object);
   switch (kind) {
@@ -21,6 +34,14 @@ void appendAttr(fin::AttrKind kind, PyObject *object, Words &words) {
     writer.integer(static_cast<int64_t>(items.size()));
     for (py::handle item : items) words.push_back(kind == fin::AttrKind::Shape ? dimOfObject(item) : item.cast<int64_t>());
   }
+  }
+}
+
+void appendAttr(const fin::AttrInfo &attr, PyObject *object, Words &words) {
+  try {
+    writeAttr(attr.kind, object, words);
+  } catch (const py::cast_error &) {
+    throw UserError(ErrorKind::Type, std::string(attr.name) + ": found " + Py_TYPE(object)->tp_name + ", wanted " + describe(attr.kind));
   }
 }
 
@@ -54,7 +75,7 @@ PyObject *call(OpId op, PyObject *const *args, size_t count) {
   Words words;
   for (size_t i = 0; i < attrs; ++i) {
     if (operands + i < count)
-      appendAttr(info.attrs[i].kind, args[operands + i], words);
+      appendAttr(info.attrs[i], args[operands + i], words);
     else
       AttrWriter(words).flag(false);
   }

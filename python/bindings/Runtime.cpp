@@ -157,7 +157,10 @@ void addRuntime(py::module_ &module) {
   module.def("reset_peak_memory", [] { flush::device().resetPeak(); });
   module.def("grad", [](py::object outputs, py::object inputs, py::object given, std::optional<bool> retain, bool create) -> py::object {
     auto listOf = [](py::object object) {
-      return isTensor(object.ptr()) ? std::vector<Tensor>{cellOf(object.ptr())} : object.cast<std::vector<Tensor>>();
+      if (isTensor(object.ptr())) return std::vector<Tensor>{cellOf(object.ptr())};
+      if (!PySequence_Check(object.ptr()))
+        throw UserError(ErrorKind::Type, std::string("grad: found ") + Py_TYPE(object.ptr())->tp_name + ", wanted a Tensor or a sequence of them");
+      return object.cast<std::vector<Tensor>>();
     };
     if (!given.is_none() && isTensor(given.ptr())) given = py::make_tuple(given);
     Vars grads = gradOf(listOf(outputs), listOf(inputs), given, retain.value_or(create), create);

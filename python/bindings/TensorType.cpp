@@ -32,17 +32,40 @@ PyObject *create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
   });
 }
 
+/// Beside an operator NumPy's arrays are operands too; they are copied.
+bool toOperandOrArray(PyObject *object, Operand &operand) {
+  if (toOperand(object, operand)) return true;
+  if (std::strcmp(Py_TYPE(object)->tp_name, "numpy.ndarray") != 0) return false;
+  return operand.tensor = tensorFromData(object, std::nullopt), true;
+}
+
+[[noreturn]] void throwNotBool(OpId op, const Operand &operand) {
+  std::string found = operand.isNumber() ? "a number" : nameOf(operand.tensor->spec.dtype);
+  throw UserError(ErrorKind::Type, std::string("&, |, ^ and ~ are of booleans: found ") + found + "; compare first, or call " + fin::infoOf(op).mnemonic + "()");
+}
+
 template <OpId op> PyObject *binarySlot(PyObject *lhs, PyObject *rhs) {
   return guarded<PyObject *>(nullptr, [&]() -> PyObject * {
     Operand a, b;
-    if (!toOperand(lhs, a) || !toOperand(rhs, b)) Py_RETURN_NOTIMPLEMENTED;
+    if (!toOperandOrArray(lhs, a) || !toOperandOrArray(rhs, b)) Py_RETURN_NOTIMPLEMENTED;
+    return wrap(ops::binary(op, a, b));
+  });
+}
+/// &, | and ^ are of booleans: of integers PyTorch's work bit by bit, which there are no ops for.
+template <OpId op> PyObject *logicalSlot(PyObject *lhs, PyObject *rhs) {
+  return guarded<PyObject *>(nullptr, [&]() -> PyObject * {
+    Operand a, b;
+    if (!toOperandOrArray(lhs, a) || !toOperandOrArray(rhs, b)) Py_RETURN_NOTIMPLEMENTED;
+    for (const Operand *operand : {&a, &b})
+      if (operand->isNumber() ? !std::holds_alternative<bool>(operand->number) : operand->tensor->spec.dtype != DType::Bool)
+        throwNotBool(op, *operand);
     return wrap(ops::binary(op, a, b));
   });
 }
 template <OpId op> PyObject *inPlaceSlot(PyObject *self, PyObject *other) {
   return guarded<PyObject *>(nullptr, [&]() -> PyObject * {
     Operand operand;
-    if (!toOperand(other, operand)) Py_RETURN_NOTIMPLEMENTED;
+    if (!toOperandOrArray(other, operand)) Py_RETURN_NOTIMPLEMENTED;
     ops::inPlace(op, cellOf(self), operand);
     return Py_NewRef(self);
   });
@@ -50,19 +73,33 @@ template <OpId op> PyObject *inPlaceSlot(PyObject *self, PyObject *other) {
 template <OpId op> PyObject *unarySlot(PyObject *self) {
   return guarded<PyObject *>(nullptr, [&] { return wrap(ops::unary(op, cellOf(self))); });
 }
+PyObject *invert(PyObject *self) {
+  return guarded<PyObject *>(nullptr, [&] {
+    Tensor tensor = cellOf(self);
+    if (tensor->spec.dtype != DType::Bool) throwNotBool(OpId::LogicalNot, Operand::of(tensor));
+    return wrap(ops::unary(OpId::LogicalNot, tensor));
+  });
+}
+PyObject *iterate(PyObject *self) {
+  return guarded<PyObject *>(nullptr, [&] {
+    if (cellOf(self)->spec.rank() == 0) throw UserError(ErrorKind::Type, "iteration over a 0-d tensor");
+    return PySeqIter_New(self);
+  });
+}
 PyObject *positive(PyObject *self) { return Py_NewRef(self); }
 PyObject *power(PyObject *lhs, PyObject *rhs, PyObject *) {
   return guarded<PyObject *>(nullptr, [&]() -> PyObject * {
     Operand a, b;
-    if (!toOperand(lhs, a) || !toOperand(rhs, b)) Py_RETURN_NOTIMPLEMENTED;
+    if (!toOperandOrArray(lhs, a) || !toOperandOrArray(rhs, b)) Py_RETURN_NOTIMPLEMENTED;
     return wrap(ops::power(a, b));
   });
 }
 PyObject *inPlacePower(PyObject *self, PyObject *other, PyObject *) { return inPlaceSlot<OpId::Pow>(self, other); }
 PyObject *matmul(PyObject *lhs, PyObject *rhs) {
   return guarded<PyObject *>(nullptr, [&]() -> PyObject * {
-    if (!isTensor(lhs) || !isTensor(rhs)) Py_RETURN_NOTIMPLEMENTED;
-    return wrap(ops::matmul(cellOf(lhs), cellOf(rhs)));
+    Operand a, b;
+    if (!toOperandOrArray(lhs, a) || !toOperandOrArray(rhs, b) || a.isNumber() || b.isNumber()) Py_RETURN_NOTIMPLEMENTED;
+    return wrap(ops::matmul(a.tensor, b.tensor));
   });
 }
 int truth(PyObject *self) {
@@ -131,9 +168,9 @@ void addTensorType(py::module_ &module) {
                                 slot(Py_nb_subtract, binarySlot<OpId::Sub>),
                                 slot(Py_nb_multiply, binarySlot<OpId::Mul>),
                                 slot(Py_nb_true_divide, binarySlot<OpId::Div>),
-                                slot(Py_nb_and, binarySlot<OpId::LogicalAnd>),
-                                slot(Py_nb_or, binarySlot<OpId::LogicalOr>),
-                                slot(Py_nb_xor, binarySlot<OpId::LogicalXor>),
+                                slot(Py_nb_and, logicalSlot<OpId::LogicalAnd>),
+                                slot(Py_nb_or, logicalSlot<OpId::LogicalOr>),
+                                slot(Py_nb_xor, logicalSlot<OpId::LogicalXor>),
                                 slot(Py_nb_inplace_add, inPlaceSlot<OpId::Add>),
                                 slot(Py_nb_inplace_subtract, inPlaceSlot<OpId::Sub>),
                                 slot(Py_nb_inplace_multiply, inPlaceSlot<OpId::Mul>),
@@ -141,12 +178,13 @@ void addTensorType(py::module_ &module) {
                                 slot(Py_nb_inplace_power, inPlacePower),
                                 slot(Py_nb_negative, unarySlot<OpId::Neg>),
                                 slot(Py_nb_absolute, unarySlot<OpId::Abs>),
-                                slot(Py_nb_invert, unarySlot<OpId::LogicalNot>),
+                                slot(Py_nb_invert, invert),
                                 slot(Py_nb_positive, positive),
                                 slot(Py_nb_power, power),
                                 slot(Py_nb_matrix_multiply, matmul),
                                 slot(Py_nb_bool, truth),
                                 slot(Py_mp_length, length),
+                                slot(Py_tp_iter, iterate),
                                 slot(Py_mp_subscript, getItem),
                                 slot(Py_mp_ass_subscript, setItem),
                                 slot(Py_sq_item, sequenceItem),

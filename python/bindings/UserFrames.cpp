@@ -18,7 +18,7 @@ struct UserFacing {
 };
 
 bool isUsersMistake(PyObject *type) {
-  for (PyObject *kind : {PyExc_ValueError, PyExc_TypeError, PyExc_IndexError, PyExc_RuntimeError, PyExc_AssertionError, PyExc_KeyError})
+  for (PyObject *kind : {PyExc_ValueError, PyExc_TypeError, PyExc_IndexError, PyExc_RuntimeError, PyExc_AssertionError, PyExc_KeyError, PyExc_OSError, PyExc_NotImplementedError})
     if (PyErr_GivenExceptionMatches(type, kind)) return true;
   return false;
 }

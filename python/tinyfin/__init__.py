@@ -16,11 +16,11 @@ from .jit import jit  # noqa: E402
 from .export import export  # noqa: E402
 from .profiler import profile  # noqa: E402
 from .modes import autocast, eager_mode, enable_grad, no_grad  # noqa: E402
-from . import data, functions, io, nn, optim  # noqa: E402
+from . import data, functions, io, modes, nn, optim  # noqa: E402
 from ._frames import wrap_package as _wrap_package  # noqa: E402
 
-_wrap_package(functions, nn.functional, nn, nn.utils, nn.init, optim, optim.lr_scheduler, data, io)
-jit, export = _core.user_facing(jit), _core.user_facing(export)
+_wrap_package(modes, functions, nn.functional, nn, nn.utils, nn.init, optim, optim.lr_scheduler, data, io)
+jit, export, from_dlpack = _core.user_facing(jit), _core.user_facing(export), _core.user_facing(from_dlpack)
 from .functions import *  # noqa: E402, F403
 from .io import CheckpointError, load, save  # noqa: E402
 

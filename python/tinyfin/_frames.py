@@ -17,6 +17,8 @@ def _wrap_class(kind):
         is_public = not name.startswith("_") and name != "forward" or name in SPECIAL
         if is_public and isinstance(member, types.FunctionType):
             setattr(kind, name, _wrapped(member))
+        elif name == "__new__" and isinstance(member, staticmethod):
+            setattr(kind, name, staticmethod(_wrapped(member.__func__)))
 
 
 def wrap_package(*modules):

@@ -7,6 +7,7 @@ and strings stand for themselves; {"f": "nan"} is a float that JSON has not, {"l
 """
 import json
 import math
+import os
 
 from . import _core
 from . import safetensors
@@ -26,25 +27,32 @@ def save(obj, path):
     """Writes obj (dicts, lists, tuples, numbers, strings, bools, None, Tensors) to path, whole or not at all.
 
     A tensor that appears twice is stored once and loaded as one object. Raises CheckpointError for anything else."""
+    path = _path(path)
     writer = _Writer()
     tree = writer.encode(obj, "", 0)
     if len(writer.tensors) != len(writer.names):
         raise CheckpointError("two tensors have one name")
     metadata = {"tinyfin": json.dumps({"version": VERSION, "tree": tree}, separators=(",", ":"))}
-    safetensors.write(str(path), writer.tensors, metadata)
+    safetensors.write(path, writer.tensors, metadata)
 
 
 def load(path):
     """Reads what save() wrote. Any other safetensors file is a dict of name -> Tensor.
 
     Raises CheckpointError, which says what is wrong, for a file that is damaged or made up."""
-    path = str(path)
+    path = _path(path)
     stored, metadata = safetensors.read(path)
     try:
         tensors = {name: _to_tensor(*entry) for name, entry in stored.items()}
         return _decode(_tree(metadata["tinyfin"]), tensors, 0) if "tinyfin" in metadata else tensors
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+
+
+def _path(path):
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path: found {type(path).__name__}, wanted a string or a path")
+    return str(path)
 
 
 def _tree(text):

@@ -125,6 +125,13 @@ def _positions(function, names):
     return [i for i, p in enumerate(parameters) if p.name in names and p.kind is not p.KEYWORD_ONLY]
 
 
+def _names(static_argnames):
+    names = [static_argnames] if isinstance(static_argnames, str) else static_argnames
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"jit: static_argnames: found {static_argnames!r}, wanted a name or a list of names")
+    return frozenset(names)
+
+
 def _kept_bytes(remat):
     """`remat` as the compiler's budget: -1 leaves it to the setting."""
     if isinstance(remat, int) and not isinstance(remat, bool) and 0 <= remat < 1 << 63:
@@ -142,8 +149,10 @@ class Jitted:
             raise ValueError(f'jit: fallback: found {fallback!r}, wanted "eager" or "error"')
         if not callable(function):
             raise TypeError(f"jit: found {type(function).__name__}, wanted something to call")
+        if isinstance(max_recompiles, bool) or not isinstance(max_recompiles, int) or max_recompiles < 1:
+            raise ValueError(f"jit: max_recompiles: found {max_recompiles!r}, wanted an int above 0")
         self._function = function
-        self._static = frozenset([static_argnames] if isinstance(static_argnames, str) else static_argnames)
+        self._static = _names(static_argnames)
         self._positions = _positions(function, self._static)
         self._fullgraph = fullgraph or fallback == "error"
         self._max_recompiles = max_recompiles
@@ -211,6 +220,9 @@ class Jitted:
 
     def cache_clear(self):
         self._jit.clear()
+
+
+Jitted.__call__ = functools.wraps(Jitted.__call__)(_core.user_facing(Jitted.__call__))
 
 
 class Stage:

@@ -13,6 +13,8 @@ class _GradMode:
 
     def __new__(cls, function=None):
         self = super().__new__(cls)
+        if function is not None and not callable(function):
+            raise TypeError(f"{cls.__name__}: found {type(function).__name__}, wanted a function or nothing")
         return self if function is None else self(function)
 
     def __enter__(self):
@@ -74,6 +76,8 @@ class eager_mode:
     """Inside, ops run at once ("immediate", for debugging) or are collected into graphs ("deferred", the default)."""
 
     def __init__(self, mode):
+        if mode not in ("immediate", "deferred"):
+            raise ValueError(f'eager_mode: found {mode!r}, wanted "immediate" or "deferred"')
         self.mode = mode
 
     def __enter__(self):

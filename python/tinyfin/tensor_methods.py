@@ -49,9 +49,12 @@ def from_dlpack(source, copy=True):
     """A tensor of anything that has __dlpack__. Copies unless `copy=False` promises that nobody writes to the source."""
     import numpy as np
 
+    if not hasattr(source, "__dlpack__"):
+        raise TypeError(f"from_dlpack: found {type(source).__name__}, wanted something with __dlpack__()")
     return _core.from_numpy(np.from_dlpack(source), copy=copy)
 
 
+Tensor.__array_priority__ = 1000  # beside an array or a NumPy number, our operators are called
 Tensor.__repr__ = Tensor.__str__ = _text
 Tensor.__format__ = _format
 Tensor.__deepcopy__ = _deepcopy

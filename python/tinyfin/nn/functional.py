@@ -15,9 +15,17 @@ sigmoid = Tensor.sigmoid
 
 def pair(value, what):
     """(a, b) of an int or a pair of ints."""
-    found = (value, value) if isinstance(value, int) else tuple(value)
+    found = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(found) != 2 or not all(isinstance(v, int) for v in found):
         raise ValueError(f"{what}: found {value!r}, wanted an int or two")
+    return found
+
+
+def at_least(value, least, what):
+    """pair(), of numbers that are not below `least`."""
+    found = pair(value, what)
+    if min(found) < least:
+        raise ValueError(f"{what}: found {value!r}, wanted {least} or more")
     return found
 
 
@@ -41,7 +49,11 @@ def linear(x, weight, bias=None):
 def conv2d(x, weight, bias=None, stride=1, padding=0):
     """Cross-correlation of x [N, C, H, W] with weight [O, C, KH, KW], zero padded."""
     y = ops.conv2d(x, weight, pair(stride, "stride"), pair(padding, "padding"))
-    return y if bias is None else y + bias.type_as(y).reshape(1, weight.shape[0], 1, 1)
+    if bias is None:
+        return y
+    if tuple(bias.shape) != (weight.shape[0],):
+        raise ValueError(f"conv2d: found a bias of shape {tuple(bias.shape)}, wanted {(weight.shape[0],)}")
+    return y + bias.type_as(y).reshape(1, weight.shape[0], 1, 1)
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0):
@@ -85,8 +97,8 @@ def log_softmax(x, dim):
 
 def dropout(x, p=0.5, training=True):
     """Zeroes elements with probability p and scales the rest by 1 / (1 - p)."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability: found {p}, wanted 0 to 1")
+    if isinstance(p, (str, Tensor)) or not 0 <= p <= 1:
+        raise ValueError(f"dropout probability: found {p}, wanted a number from 0 to 1")
     if not training or p == 0:
         return x
     return x * 0 if p == 1 else ops.dropout(x, float(p))
@@ -189,6 +201,8 @@ def binary_cross_entropy_with_logits(x, target, reduction="mean"):
 def batch_norm(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     """Normalizes per channel (axis 1). In training it uses the batch's statistics and updates the running ones in
     place (the running variance is the unbiased one, as in PyTorch)."""
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm: found no running statistics, wanted them or training=True")
     if not training:
         return ops.batch_norm_inference(x, weight, bias, running_mean, running_var, eps)
     count = 1

@@ -18,10 +18,16 @@ def calculate_gain(nonlinearity, param=None):
 
 def fans(tensor):
     """(fan_in, fan_out) of a weight [out, in, ...]."""
-    if tensor.ndim < 2:
+    if _checked(tensor).ndim < 2:
         raise ValueError(f"fan in and fan out: found a tensor of rank {tensor.ndim}, wanted 2 or more")
     field = math.prod(tensor.shape[2:])
     return tensor.shape[1] * field, tensor.shape[0] * field
+
+
+def _checked(tensor):
+    if not isinstance(tensor, _core.Tensor):
+        raise TypeError(f"init: found {type(tensor).__name__}, wanted a Tensor")
+    return tensor
 
 
 def _fill(tensor, values):
@@ -31,17 +37,17 @@ def _fill(tensor, values):
 
 def uniform_(tensor, a=0.0, b=1.0):
     with no_grad():
-        return _fill(tensor, _core.rand(tuple(tensor.shape), dtype=tensor.dtype) * (b - a) + a)
+        return _fill(tensor, _core.rand(tuple(_checked(tensor).shape), dtype=tensor.dtype) * (b - a) + a)
 
 
 def normal_(tensor, mean=0.0, std=1.0):
     with no_grad():
-        return _fill(tensor, _core.randn(tuple(tensor.shape), dtype=tensor.dtype) * std + mean)
+        return _fill(tensor, _core.randn(tuple(_checked(tensor).shape), dtype=tensor.dtype) * std + mean)
 
 
 def constant_(tensor, value):
     with no_grad():
-        return tensor.fill_(value)
+        return _checked(tensor).fill_(value)
 
 
 def zeros_(tensor):
@@ -78,7 +84,10 @@ def kaiming_normal_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
 
 def default_weight_and_bias_(weight, bias):
     """What Linear and Conv2d start with: both uniform in +-1 / sqrt(fan_in)."""
+    inputs = fans(weight)[0]
+    if inputs == 0:  # nothing to scale by: the weight is empty
+        return constant_(weight if bias is None else bias, 0.0)
     kaiming_uniform_(weight, a=math.sqrt(5))
     if bias is not None:
-        bound = 1 / math.sqrt(fans(weight)[0])
+        bound = 1 / math.sqrt(inputs)
         uniform_(bias, -bound, bound)

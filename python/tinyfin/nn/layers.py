@@ -34,8 +34,8 @@ class Conv2d(Module):
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, dtype=None):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = F.pair(kernel_size, "kernel_size")
-        self.stride, self.padding = F.pair(stride, "stride"), F.pair(padding, "padding")
+        self.kernel_size = F.at_least(kernel_size, 1, "kernel_size")
+        self.stride, self.padding = F.at_least(stride, 1, "stride"), F.at_least(padding, 0, "padding")
         dtype = dtype or _core.float32
         self.weight = Parameter(_core.empty((out_channels, in_channels, *self.kernel_size), dtype=dtype))
         self.register_parameter("bias", Parameter(_core.empty((out_channels,), dtype=dtype)) if bias else None)

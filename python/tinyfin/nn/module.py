@@ -198,6 +198,8 @@ class Module:
     def load_state_dict(self, state_dict, strict=True):
         """Copies tensors in by name, all or none. Raises RuntimeError that lists every missing or unexpected name (if
         `strict`) and every shape that differs. Dtypes are converted."""
+        if not hasattr(state_dict, "keys"):
+            raise TypeError(f"load_state_dict: found {type(state_dict).__name__}, wanted a dict")
         own = dict(self._state())
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]

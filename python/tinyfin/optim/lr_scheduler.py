@@ -10,6 +10,8 @@ from .. import _core
 
 class LRScheduler:
     def __init__(self, optimizer, last_epoch=-1):
+        if not hasattr(optimizer, "param_groups"):
+            raise TypeError(f"scheduler: found {type(optimizer).__name__}, wanted an Optimizer")
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
@@ -61,6 +63,8 @@ class StepLR(LRScheduler):
     """lr = base * gamma ** (epoch // step_size)."""
 
     def __init__(self, optimizer, step_size, gamma=0.1, last_epoch=-1):
+        if not isinstance(step_size, int) or step_size < 1:
+            raise ValueError(f"step_size: found {step_size!r}, wanted an int above 0")
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 

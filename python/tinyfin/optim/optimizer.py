@@ -37,8 +37,8 @@ class Optimizer:
                 raise ValueError("a parameter appears twice in this optimizer")
             known.add(id(p))
         for name, (test, wanted) in self.bounds.items():
-            if not test(options[name]):
-                raise ValueError(f"{name}: found {options[name]}, wanted {wanted}")
+            if not _holds(test, options[name]):
+                raise ValueError(f"{name}: found {options[name]!r}, wanted {wanted}")
         group = ParamGroup({**options, "params": params}, self.numbers)
         self.param_groups.append(group)
         with no_grad():
@@ -113,6 +113,9 @@ class Optimizer:
 
     def load_state_dict(self, state_dict):
         """Restores what state_dict() returned. Raises ValueError naming the group, parameter or shape that differs."""
+        if not hasattr(state_dict, "keys") or not {"param_groups", "state"} <= set(state_dict):
+            found = sorted(map(str, state_dict)) if hasattr(state_dict, "keys") else type(state_dict).__name__
+            raise ValueError(f"optimizer state: found {found}, wanted a dict with 'param_groups' and 'state'")
         groups, state = state_dict["param_groups"], state_dict["state"]
         found, wanted = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
         if found != wanted:
@@ -148,6 +151,13 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {value}" for name, value in sorted(group.items()) if name != "params"]
         return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
+
+
+def _holds(test, value):
+    try:
+        return test(value)
+    except TypeError:  # not a number
+        return False
 
 
 def at_least_zero(value):
