@@ -2,12 +2,11 @@
 """Rows that are normalized lie over what they are made of: losses of logits that nothing else reads, softmax, layer norm."""
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from oracle import rand, torch
+from processes import run_python
 
 import tinyfin as fin
 from tinyfin.nn import functional as F
@@ -75,9 +74,9 @@ def test_softmax_and_layer_norm_of_what_dies(rows, columns, dtype):
     same(found, normalized(torch.nn.functional, *[torch.tensor(a) for a in (x, w, v, u)]))
 
 
-PROGRAM = """
+PROGRAM = f"""
 import sys, json
-sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
 from test_overwritten_rows import loss_step
 found, record, _ = loss_step(64, 960)
 print(json.dumps([[float(found[0]), float(abs(found[1]).sum())], record["arena_bytes"]]))
@@ -86,9 +85,7 @@ print(json.dumps([[float(found[0]), float(abs(found[1]).sum())], record["arena_b
 
 def test_it_saves_the_gradient_of_the_logits_and_changes_no_result():
     def run(disabled):
-        environment = {**os.environ, "TINYFIN_DISABLE": disabled, "TINYFIN_NEVER_SLOWER": "0"}
-        done = subprocess.run([sys.executable, "-c", PROGRAM, os.path.dirname(__file__)], env=environment, capture_output=True, text=True, check=True)
-        return json.loads(done.stdout)
+        return json.loads(run_python(PROGRAM, TINYFIN_DISABLE=disabled, TINYFIN_NEVER_SLOWER="0").stdout)
     (ours, small), (others, large) = run(""), run("overwrite-rows")
     assert ours == others
     assert large - small >= 0.8 * 64 * 960 * 4  # what else is alive then takes the rest
