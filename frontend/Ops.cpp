@@ -183,15 +183,25 @@ void copyInto(const Tensor &x, const Operand &value) {
   x->write(update);
 }
 
+void update(const Tensor &x, llvm::function_ref<Var()> compute) {
+  for (;;) {
+    uint32_t version = x->root().version;
+    Var value = compute();
+    if (x->root().version == version && x->tryWrite(value)) return;
+  }
+}
+
 void inPlace(OpId op, const Tensor &x, const Operand &other) {
   Operand self = Operand::of(x);
   DType dtype = resultType({self, other});
   if (isFloat(dtype) && !isFloat(x->spec.dtype))
     throw UserError(ErrorKind::Type, std::string("in-place result of ") + nameOf(dtype) + " does not fit into " + nameOf(x->spec.dtype));
-  Tensor result = op == OpId::Pow ? power(self, other) : binary(op, self, other);
-  if (result->spec.dims != x->spec.dims)
-    throw UserError(ErrorKind::Value, "in-place result has shape " + fin::str(result->spec.dims) + ", the tensor " + fin::str(x->spec.dims));
-  x->write(castTo(result->read(), x->spec.dtype));
+  update(x, [&] {
+    Tensor result = op == OpId::Pow ? power(self, other) : binary(op, self, other);
+    if (result->spec.dims != x->spec.dims)
+      throw UserError(ErrorKind::Value, "in-place result has shape " + fin::str(result->spec.dims) + ", the tensor " + fin::str(x->spec.dims));
+    return castTo(result->read(), x->spec.dtype);
+  });
 }
 
 Tensor clone(const Tensor &x) {

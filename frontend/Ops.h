@@ -71,6 +71,8 @@ struct IndexItem {
 Tensor index(const Tensor &x, llvm::ArrayRef<IndexItem> items);
 void assign(const Tensor &x, llvm::ArrayRef<IndexItem> items, const Operand &value);
 
+/// x's cell takes what `compute` makes of it, as a whole: where computing let another thread write x, it is computed anew.
+void update(const Tensor &x, llvm::function_ref<Var()> compute);
 /// x's cell takes op(x, other) cast back to x's dtype; the result must not be larger than x.
 void inPlace(OpId op, const Tensor &x, const Operand &other);
 /// x's cell takes `value` cast and broadcast to x.

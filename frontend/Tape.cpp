@@ -157,7 +157,12 @@ Vars LeafNode::apply(llvm::ArrayRef<Var> cotangents, bool createGraph) {
     Recorder::current().noteNewGrad(*cell);
   } else {
     GradMode mode(createGraph);
-    cell->grad->rebind(applyOp(OpId::Add, {}, {cell->grad->read(), grad})[0]);
+    for (bool isDone = false; !isDone;) { // another thread may add to it too
+      Tensor sum = cell->grad;
+      uint32_t version = sum->root().version;
+      Var value = applyOp(OpId::Add, {}, {sum->read(), grad})[0];
+      isDone = cell->grad == sum && sum->root().version == version && sum->tryRebind(value);
+    }
   }
   return {};
 }

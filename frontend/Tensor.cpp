@@ -84,13 +84,14 @@ void Cell::follow() {
   llvm::SmallVector<Cell *> chain;
   Cell *top = this;
   for (; top->base && (top->isStale() || isCaptured); top = top->base.get()) chain.push_back(top);
+  const uint32_t version = root().version; // of what is read: deriving may let another thread write
   Var current = top->own();
   for (Cell *cell : llvm::reverse(chain)) {
     if (cell->isStale()) {
       // Recorded as the view was: reading it under no_grad() first must not cut it off the tape.
       GradMode mode(cell->view.isTaped);
       cell->var = cell->derive(current);
-      cell->seenVersion = cell->rootCell->version;
+      cell->seenVersion = version;
     }
     if (cell != this) current = cell->own();
   }
@@ -114,7 +115,12 @@ Var Cell::own() {
   return var;
 }
 
-void Cell::rebind(Var value) {
+void Cell::rebind(const Var &value) {
+  while (!tryRebind(value)) {}
+}
+
+bool Cell::tryRebind(Var value) {
+  const uint32_t version = root().version; // recording an op may let other threads run
   // Through detach(), .data and no_grad() only the data changes: who required grad keeps its place on the tape.
   bool keepsEdge = !isGradEnabled();
   Cell *cell = this;
@@ -128,6 +134,7 @@ void Cell::rebind(Var value) {
     if (keepsEdge) old.edge = value.edge = {};
     value = cell->updatedBase(old, value);
   }
+  if (cell->version != version) return false;
   for (Cell *view = this; view != cell; view = view->base.get()) view->var = {}; // derived again when read
   Recorder::current().noteRebind(*cell);
   cell->var = {std::move(value.value), keepsEdge ? cell->var.edge : std::move(value.edge)};
@@ -136,9 +143,14 @@ void Cell::rebind(Var value) {
     view->var = std::move(var);
     view->seenVersion = cell->version;
   }
+  return true;
 }
 
-void Cell::write(Var value) {
+void Cell::write(const Var &value) {
+  while (!tryWrite(value)) {}
+}
+
+bool Cell::tryWrite(const Var &value) {
   if (!(value.spec() == spec))
     throw UserError(ErrorKind::Value, "cannot write " + value.spec().str() + " into " + spec.str());
   for (Cell *cell = this; isGradEnabled(); cell = cell->base.get()) {
@@ -147,7 +159,7 @@ void Cell::write(Var value) {
                                           "use no_grad() or write to its detach()");
     if (!cell->base || cell->view.isDetached) break;
   }
-  rebind(std::move(value));
+  return tryRebind(value);
 }
 
 void Cell::setRequiresGrad(bool wanted) {
@@ -163,6 +175,7 @@ void Cell::setRequiresGrad(bool wanted) {
 }
 
 Tensor makeView(Cell &base, ViewStep step) {
+  const uint32_t version = base.root().version;
   Var from = base.read();
   Tensor view = makeTensor(from);
   view->view = std::move(step);
@@ -171,7 +184,7 @@ Tensor makeView(Cell &base, ViewStep step) {
   view->rootCell = &base.root();
   view->var = view->derive(from);
   view->spec = view->var.spec();
-  view->seenVersion = base.root().version;
+  view->seenVersion = version;
   return view;
 }
 

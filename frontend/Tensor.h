@@ -31,9 +31,11 @@ public:
   ValueRef current() { return base ? read().value : var.value; }
   /// Rebinds to `value` of the same shape and dtype; a view rebinds its base by a slice update. Throws where a write
   /// cannot be (an expanded view, a leaf that requires grad while recording gradients).
-  void write(Var value);
+  void write(const Var &value);
+  /// The same, but false, and nothing is written, where another thread wrote the root meanwhile.
+  bool tryWrite(const Var &value);
   /// write() without the checks that keep users from harm: for state the frontend itself updates.
-  void rebind(Var value);
+  void rebind(const Var &value);
 
   bool isLeaf() { return !var.edge && !(base && !view.isDetached && base->read().edge); }
   void setRequiresGrad(bool wanted);
@@ -67,6 +69,7 @@ private:
   bool isStale() const { return !var.value || seenVersion != rootCell->version; }
   Var own(); // the current value of a cell that is not stale
   void follow();
+  bool tryRebind(Var value);
   Var derive(const Var &from) const;
   Var updatedBase(const Var &old, const Var &update) const;
 

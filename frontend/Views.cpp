@@ -240,7 +240,7 @@ static void assignMasked(const Tensor &x, const Tensor &mask, const Operand &val
   aligned.resize(dims.size(), Dim(1));
   Var condition = mask->read();
   if (rank != dims.size()) condition = applyOp(OpId::Reshape, shapeAttr(aligned), {condition})[0];
-  x->write(applyOp(OpId::Select, {}, {condition, chosen, x->read()})[0]);
+  update(x, [&] { return applyOp(OpId::Select, {}, {condition, chosen, x->read()})[0]; });
 }
 
 void assign(const Tensor &x, llvm::ArrayRef<IndexItem> items, const Operand &value) {

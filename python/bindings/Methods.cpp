@@ -124,7 +124,7 @@ void addInPlace() {
                   OpId::Relu, OpId::Sigmoid, OpId::Sin, OpId::Cos})
     method((std::string(fin::infoOf(op).mnemonic) + "_").c_str(), [op](py::object self) {
       Tensor x = cellOf(self.ptr());
-      x->write(ops::castTo(ops::unary(op, x)->read(), x->spec.dtype));
+      ops::update(x, [&] { return ops::castTo(ops::unary(op, x)->read(), x->spec.dtype); });
       return self;
     });
   method("copy_", [](py::object self, py::object source) { return ops::copyInto(cellOf(self.ptr()), valueOperand(source.ptr())), self; });
@@ -132,7 +132,7 @@ void addInPlace() {
   method("zero_", [](py::object self) { return ops::copyInto(cellOf(self.ptr()), Operand::of(0.0)), self; });
   method("clamp_", [](py::object self, std::optional<Operand> low, std::optional<Operand> high) {
     Tensor x = cellOf(self.ptr());
-    x->write(ops::castTo(ops::clamp(x, low, high)->read(), x->spec.dtype));
+    ops::update(x, [&] { return ops::castTo(ops::clamp(x, low, high)->read(), x->spec.dtype); });
     return self;
   }, py::arg("min") = py::none(), py::arg("max") = py::none());
   auto lerp = [](py::object self, const Tensor &end, const Operand &weight) {

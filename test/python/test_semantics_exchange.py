@@ -199,3 +199,19 @@ def test_threads_write_the_same_tensor():
 
     in_threads(work, write)
     assert x.tolist() == [200] * 16
+
+
+def test_writes_of_several_threads_are_whole(mode):
+    updates = {"add": lambda x: x.add_(1), "part": lambda x: x[1:].add_(1), "masked": lambda x: x.__setitem__(x < 1e9, 1.0),
+               "clamped": lambda x: x.clamp_(min=1)}
+    for name, update in updates.items():
+        for _ in range(20):
+            x = fin.zeros(4)
+            in_threads(*[lambda: [update(x) for _ in range(25)]] * 4)
+            assert x.tolist()[1:] == ([100] * 3 if name in ("add", "part") else [1] * 3), name
+
+
+def test_gradients_of_several_threads_add_up(mode):
+    x = fin.ones(3, requires_grad=True)
+    in_threads(*[lambda: [(x * 2).sum().backward() for _ in range(25)]] * 4)
+    assert x.grad.tolist() == [200] * 3
