@@ -109,6 +109,7 @@ void SplitConstant::multiply(const Rows &rows, int64_t panel, int64_t endPanel, 
   alignas(64) float sums[2][kSquare * kSquare];
   int turn = 0;
   PendingSums pending;
+  const int64_t ahead = farAhead();
   amx::TileScope tiles(amx::Isa::Amx);
   for (; panel < endPanel; ++panel, c += kSquare) {
     const int64_t width = isWhole ? kSquare : std::min(kSquare, n - panel * kSquare);
@@ -122,7 +123,7 @@ void SplitConstant::multiply(const Rows &rows, int64_t panel, int64_t endPanel, 
                                static_cast<uint32_t>((uint64_t(1) << width) - 1),
                                k0 > 0};
         multiplySquare(rows.packed + i / kSquare * bytes + offset, packed.get() + panel * bytes + offset, steps, next,
-                       pending);
+                       pending, i == 0 ? ahead : 0);
         pending = next;
       }
     }

@@ -2,12 +2,17 @@
 // Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B. 24 products of tiles take 14 loads: the order keeps one operand's part
 // while the other's changes.
 #include "runtime/kernels/SplitTile.h"
+#include "runtime/kernels/MatmulTile.h"
 #include <algorithm>
 
 namespace tinyfin::split {
 
+int64_t farAhead() { return gemm::fetchesAhead() ? 3 * kStepBytes : 0; }
+
 #ifdef TINYFIN_AMX_TARGETS
 namespace {
+
+constexpr int64_t kPage = 4096; // what a core fetches ahead by itself ends with a page
 
 /// Loads a tile of a part of A (into 4 or 5) or of B (into 6 or 7): even ones hold the first of two.
 template <int tile, int part> TINYFIN_TARGET_AMX inline void load(const char *operand) {
@@ -52,7 +57,7 @@ TINYFIN_TARGET_AMX inline void storeRows(PendingSums &pending, int64_t count) {
 }
 
 TINYFIN_TARGET_AMX void multiplyTiles(const char *a, const char *b, int64_t steps, const PendingSums &next,
-                                      PendingSums &pending) {
+                                      PendingSums &pending, int64_t ahead) {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -65,6 +70,7 @@ TINYFIN_TARGET_AMX void multiplyTiles(const char *a, const char *b, int64_t step
       __builtin_prefetch(next.c + fetched * next.ldc, 1, 2);
       __builtin_prefetch(next.c + fetched * next.ldc + 16, 1, 2);
     }
+    if (ahead) __builtin_prefetch(b + ahead, 0, 2);
     load<6, 0>(b);
     load<4, 2>(a);
     _tile_dpbf16ps(0, 4, 6);
@@ -76,6 +82,7 @@ TINYFIN_TARGET_AMX void multiplyTiles(const char *a, const char *b, int64_t step
     multiplyByA<1>(a);
     multiplyByB<1>(b);
     if (pending.rows) storeRows(pending, rowsAStep);
+    if (ahead) __builtin_prefetch(b + ahead + kPage, 0, 2);
     multiplyByA<0>(a);
     multiplyByB<2>(b);
     multiplyByB<0>(b);
@@ -93,14 +100,15 @@ TINYFIN_TARGET_AMX void storeAll(PendingSums &pending) { storeRows(pending, pend
 
 } // namespace
 
-void multiplySquare(const char *a, const char *b, int64_t steps, const PendingSums &next, PendingSums &pending) {
-  multiplyTiles(a, b, steps, next, pending);
+void multiplySquare(const char *a, const char *b, int64_t steps, const PendingSums &next, PendingSums &pending,
+                    int64_t ahead) {
+  multiplyTiles(a, b, steps, next, pending, ahead);
 }
 void storePending(PendingSums &pending) { storeAll(pending); }
 
 #else
 
-void multiplySquare(const char *, const char *, int64_t, const PendingSums &, PendingSums &) {}
+void multiplySquare(const char *, const char *, int64_t, const PendingSums &, PendingSums &, int64_t) {}
 void storePending(PendingSums &) {}
 
 #endif

@@ -15,9 +15,14 @@ struct PendingSums {
   bool accumulate = false;
 };
 
+/// Bytes ahead of what is read of a B that comes from the third cache: there a line a page is fetched, from which the
+/// core goes on by itself. 0 with TINYFIN_DISABLE=fetch-ahead.
+int64_t farAhead();
+
 /// next.sums = A * B for `steps` packed steps of a panel of each; meanwhile what is pending is stored, and lines of C
-/// that come next are fetched. An amx::TileScope must be open.
-void multiplySquare(const char *a, const char *b, int64_t steps, const PendingSums &next, PendingSums &pending);
+/// that come next are fetched, and pages of B that lie `ahead` bytes behind. An amx::TileScope must be open.
+void multiplySquare(const char *a, const char *b, int64_t steps, const PendingSums &next, PendingSums &pending,
+                    int64_t ahead = 0);
 void storePending(PendingSums &pending);
 
 } // namespace tinyfin::split

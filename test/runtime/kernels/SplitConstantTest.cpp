@@ -5,6 +5,7 @@
 #include "runtime/Config.h"
 #include "runtime/kernels/MatmulGemm.h"
 #include "runtime/kernels/SplitProduct.h"
+#include "runtime/kernels/SplitTile.h"
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -223,6 +224,15 @@ TEST_F(ConstantInParts, WhichProductsItSuits) {
     disable(off);
     EXPECT_FALSE(suits(128, 384, 384)) << off;
   }
+}
+
+TEST_F(ConstantInParts, FetchesFarPanelsAheadUnlessSwitchedOff) {
+  Operands in(128, 256, 600);
+  EXPECT_GT(split::farAhead(), 0);
+  const std::vector<float> fetched = stored(in);
+  disable("fetch-ahead");
+  EXPECT_EQ(split::farAhead(), 0);
+  EXPECT_TRUE(sameBits(stored(in), fetched));
 }
 
 /// The bits of a plan's result tell which product it took: parts and vectors round differently.
