@@ -85,6 +85,7 @@ StatusOr<BufferRef> Device::allocate(size_t bytes) {
       pool->countAllocation(bytes);
       pool->stats.pooledBytes -= buffer->capacity;
       buffer->bytes = bytes;
+      buffer->hasNewMemory = false;
       buffer->references.store(1, std::memory_order_relaxed);
       return BufferRef::adopt(buffer);
     }
@@ -107,6 +108,7 @@ StatusOr<BufferRef> Device::allocate(size_t bytes) {
   buffer->memory = memory;
   buffer->bytes = bytes;
   buffer->capacity = capacity;
+  buffer->hasNewMemory = givesZeros(capacity);
   buffer->owner = this;
   return BufferRef::adopt(buffer);
 }
@@ -118,6 +120,7 @@ BufferRef Device::adoptForeign(void *memory, size_t bytes, std::function<void()>
   buffer->memory = memory;
   buffer->bytes = bytes;
   buffer->capacity = 0;
+  buffer->hasNewMemory = false;
   buffer->owner = this;
   buffer->releaseForeign = release ? std::move(release) : [] {};
   return BufferRef::adopt(buffer);
@@ -240,6 +243,7 @@ private:
     else
       munmap(memory, bytes);
   }
+  bool givesZeros(size_t bytes) const override { return bytes >= kHugePage; }
 };
 
 } // namespace

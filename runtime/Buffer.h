@@ -28,6 +28,8 @@ public:
   Device &device() const { return *owner; }
   Event &ready() { return event; }
   bool isSoleReference() const { return references.load(std::memory_order_acquire) == 1; }
+  /// Nobody had this memory before: it came from the system as zeros, which take no memory until they are touched.
+  bool isNew() const { return hasNewMemory; }
   void retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void release();
 
@@ -38,6 +40,7 @@ private:
   void *memory = nullptr;
   size_t bytes = 0;
   size_t capacity = 0;
+  bool hasNewMemory = false;
   Device *owner = nullptr;
   Buffer *next = nullptr; // in the pool's lists
   Event event;
@@ -102,6 +105,8 @@ protected:
   /// New memory of `bytes`, before the first tensor of `used` bytes lies in it.
   virtual void prepareMemory(void *memory, size_t used, size_t bytes) { (void)memory, (void)used, (void)bytes; }
   virtual void freeMemory(void *memory, size_t bytes) = 0;
+  /// Whether what allocateMemory gives for so many bytes is zeros that nobody has touched.
+  virtual bool givesZeros(size_t bytes) const { return false; }
 
 private:
   friend class Buffer;

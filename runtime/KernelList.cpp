@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The run loop. It is the whole cost of a compiled graph beyond its kernels: no locks, no heap, one table of bases.
 #include "runtime/KernelList.h"
+#include "runtime/FirstTouch.h"
 #include "runtime/FloatMode.h"
 #include "runtime/Interrupt.h"
 #include "runtime/Profiler.h"
@@ -21,6 +22,7 @@ void runPiece(void *closure, int64_t begin, int64_t end) {
 }
 
 constexpr size_t kStackBlock = 2048; // arenas and tables up to this size need no buffer
+constexpr size_t kLongArena = size_t(32) << 20; // a new one gets its pages at once
 constexpr size_t alignUp(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 
 } // namespace
@@ -44,6 +46,7 @@ Status KernelList::run(std::span<void *const> in, std::span<void *const> out) {
     if (!allocated.isOk()) return allocated.status();
     buffer = std::move(allocated.value());
     block = static_cast<std::byte *>(buffer->data());
+    if (buffer->isNew() && bytes >= kLongArena) touchFirst({block, bytes}, ThreadPool::process());
   }
 
   auto **bases = reinterpret_cast<void **>(block + arenaBytes);
