@@ -10,8 +10,10 @@ namespace tinyfin::amx {
 #ifdef TINYFIN_AMX_TARGETS
 namespace {
 
-constexpr int64_t kBlockDepth = 1024; // of k, at most: sums that are put down and taken up cost more than reading A
-constexpr int64_t kHeldDepth = 512;   // of k in the part of a panel of A that fits into L1, 32 KiB
+constexpr int64_t kBlockDepth = 1024;    // of k, at most: sums that are put down and taken up cost more than reading A
+constexpr int64_t kStreamDepth = 512;    // of k, where A and B are packed for it: they stay in L2 beside C's sums
+constexpr int64_t kHeldDepth = 512;      // of k in the part of a panel of A that fits into L1, 32 KiB
+constexpr int64_t kGroup = 4 * kSquare;  // columns of B that are packed at a time, if they are not beforehand
 constexpr int64_t kHiddenDepth = 512;    // beyond it, stores to C that is far away are hidden without being fetched
 constexpr int64_t kConflictBytes = 2048; // rows of A so far apart fall into few sets of L1
 constexpr int64_t kLine = 64;
@@ -28,19 +30,25 @@ struct Sums {
   }
 };
 
+/// Panels of B for a block of k, from column `first` on, so many bytes apart.
+struct Panels {
+  const char *at;
+  int64_t bytes, first;
+};
+
 /// Rows that lie so that those of two tiles push each other out of L1: those of one may stay.
 bool fallsTogether(const Strided &a) { return a.row * 2 % kConflictBytes == 0; }
 
-/// Of k, so that blocks of it are about equal.
-int64_t blockDepth(int64_t k) {
-  int64_t blocks = (k + kBlockDepth - 1) / kBlockDepth;
-  return std::max(stepsOf((k + blocks - 1) / std::max<int64_t>(blocks, 1)), int64_t(1)) * kDepth;
+/// Of blocks of k, so that they are about equal.
+int64_t blockDepth(const Block &block) {
+  const int64_t most = block.b ? kBlockDepth : kStreamDepth, blocks = (block.k + most - 1) / most;
+  return std::max(stepsOf((block.k + blocks - 1) / std::max<int64_t>(blocks, 1)), int64_t(1)) * kDepth;
 }
 
 class BlockProduct {
 public:
   BlockProduct(const Block &block, const Sums &sums)
-      : block(block), sums(sums), wholeDepth(blockDepth(block.k)), conflicts(fallsTogether(block.a)) {}
+      : block(block), sums(sums), wholeDepth(blockDepth(block)), conflicts(fallsTogether(block.a)) {}
 
   /// pendingOf(row, column, sums) says how the square there is stored once its sums are complete.
   template <class PendingOf> TINYFIN_TARGET_BF16 void run(PendingOf pendingOf) {
@@ -48,19 +56,37 @@ public:
     for (int64_t k0 = 0; k0 < block.k; k0 += wholeDepth) {
       int64_t depth = std::min(wholeDepth, block.k - k0);
       packBlock(k0, depth);
-      for (int64_t row = 0; row < block.m; row += kSquare)
-        for (int64_t column = 0; column < block.n; column += kSquare) {
-          const bool last = k0 + depth == block.k;
-          float *to = sums.square(row, column, squares++);
-          const PendingRows next = last ? pendingOf(row, column, to) : PendingRows();
-          multiplySquare(row, column, k0, depth, to, next);
-          if (last) pending = next;
-        }
+      const int64_t group = block.b ? block.n : kGroup;
+      for (int64_t first = 0; first < block.n; first += group) {
+        panels = panelsOfB(first, std::min(group, block.n - first), k0, depth);
+        multiplyColumns(first, std::min(block.n, first + group), k0, depth, pendingOf);
+      }
     }
     storeRows(pending, pending.rows);
   }
 
 private:
+  template <class PendingOf>
+  TINYFIN_TARGET_BF16 void multiplyColumns(int64_t first, int64_t end, int64_t k0, int64_t depth, PendingOf pendingOf) {
+    for (int64_t row = 0; row < block.m; row += kSquare)
+      for (int64_t column = first; column < end; column += kSquare) {
+        const bool last = k0 + depth == block.k;
+        float *to = sums.square(row, column, squares++);
+        const PendingRows next = last ? pendingOf(row, column, to) : PendingRows();
+        multiplySquare(row, column, k0, depth, to, next);
+        if (last) pending = next;
+      }
+  }
+
+  Panels panelsOfB(int64_t first, int64_t columns, int64_t k0, int64_t depth) const {
+    if (block.b) return {static_cast<const char *>(block.b) + k0 / kDepth * kStepBytes, panelBytes(block.k), 0};
+    char *to = scratch<char>(ScratchUse::GemmB, kGroup / kSquare * panelBytes(wholeDepth));
+    Strided from = block.unpackedB;
+    from.data += k0 * from.row + first * from.column;
+    packB(to, from, depth, columns);
+    return {to, panelBytes(depth), first};
+  }
+
   /// Rows that begin within a line would have every line of them loaded twice.
   bool readsInPlace(int64_t depth) const {
     return block.a.column == 1 && depth % kDepth == 0 && block.a.row % kDepth == 0;
@@ -68,7 +94,6 @@ private:
 
   /// Rows that cannot be read in place: all of them or those of the last panel.
   void packBlock(int64_t k0, int64_t depth) {
-    if (block.packedA) return;
     firstPacked = readsInPlace(depth) ? block.m / kSquare * kSquare : 0;
     if (firstPacked == block.m) return;
     int64_t rows = block.m - firstPacked;
@@ -81,7 +106,7 @@ private:
   SquareInputs inputsAt(int64_t row, int64_t column, int64_t k0, int64_t depth) const {
     SquareInputs in;
     in.steps = stepsOf(depth);
-    in.b = static_cast<const char *>(block.b) + column / kSquare * panelBytes(block.k) + k0 / kDepth * kStepBytes;
+    in.b = panels.at + (column - panels.first) / kSquare * panels.bytes;
     in.bStep = kStepBytes;
     in.holdsFirst = row < firstPacked && conflicts;
     in.heldSteps = in.holdsFirst ? 0 : kHeldDepth / kDepth;
@@ -94,17 +119,8 @@ private:
       return in;
     }
     in.aRow = kDepth * 2, in.aTile = kStepBytes / 2, in.aStep = kStepBytes;
-    if (!block.packedA) {
-      in.a = packed + (row - firstPacked) / kSquare * panelBytes(depth);
-      fetchUnpacked(in, row, column, k0);
-      return in;
-    }
-    auto panelAt = [&](int64_t i, int64_t p) {
-      return static_cast<const char *>(block.packedA) + i / kSquare * panelBytes(block.k) + p / kDepth * kStepBytes;
-    };
-    in.a = panelAt(row, k0);
-    if (auto [nextRow, nextDepth] = panelAfter(row, k0); nextRow < block.m + block.rowsAfter)
-      lookAhead(in, column, panelAt(nextRow, nextDepth), in.steps * in.aRow);
+    in.a = packed + (row - firstPacked) / kSquare * panelBytes(depth);
+    fetchUnpacked(in, row, column, k0);
     return in;
   }
 
@@ -158,6 +174,7 @@ private:
   const Sums sums;
   const int64_t wholeDepth; // of the blocks of k but the last
   const bool conflicts;
+  Panels panels{};
   int64_t squares = 0, firstPacked = 0; // rows from firstPacked on lie in `packed`
   char *packed = nullptr;
   PendingRows pending;
@@ -175,8 +192,6 @@ TINYFIN_TARGET_BF16 void storeZeros(const Block &block, const float *zeros, Pend
 
 } // namespace
 
-bool packsRows(const Strided &a) { return a.column != 1; }
-
 void multiply(const Block &block, float *c, int64_t ldc, bool accumulate) {
   for (int64_t i = 0; i < block.m && block.k == 0 && !accumulate; ++i)
     std::fill(c + i * ldc, c + i * ldc + block.n, 0.0f);
@@ -187,7 +202,7 @@ void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store) 
   // Two squares in turn are enough if k is one block; otherwise all squares of C are kept, one after the other.
   alignas(64) float own[2 * kSquareSums];
   Sums sums{own, 0, 0, kSquare, kSquareSums};
-  if (block.k > kBlockDepth) {
+  if (block.k > blockDepth(block)) {
     int64_t panels = panelsOf(block.n);
     sums = {scratch<float>(ScratchUse::GemmC, panelsOf(block.m) * panels * kSquareSums), panels * kSquare, kSquare,
             kSquare};
@@ -211,7 +226,6 @@ void multiply(const Block &block, BFloat16 *c, int64_t ldc, const Store &store) 
 
 #else
 
-bool packsRows(const Strided &) { return false; }
 void multiply(const Block &, float *, int64_t, bool) {}
 void multiply(const Block &, BFloat16 *, int64_t, const Store &) {}
 

@@ -11,13 +11,10 @@ struct Block {
   Isa isa;
   int64_t m, n, k;
   Strided a;
-  const void *b;                 // the panel of the block's first column; n may end within a panel
+  const void *b;                 // the panel of the block's first column; n may end within a panel. Null: `unpackedB`
   int64_t rowsAfter = 0;         // rows of A behind these that are probably next
-  const void *packedA = nullptr; // the panel of the block's first row, if all of A was packed: then `a` is not read
+  Strided unpackedB = {};        // from the block's first column: packed some panels and a block of k at a time
 };
-
-/// Whether packing rows of A costs so much (they are transposed) that blocks should not do it again and again.
-bool packsRows(const Strided &a);
 
 /// c[m][n] = or += A * B in f32, rows ldc apart.
 void multiply(const Block &block, float *c, int64_t ldc, bool accumulate = false);

@@ -63,7 +63,6 @@ enum class MatmulPacking : uint8_t {
 struct MatmulBlocking {
   const gemm::PackedProduct *product = nullptr;
   MatmulPacking packing = MatmulPacking::Chunk;
-  bool packsRows = false;     // all of A too, before the blocks
   int64_t rows = 0, cols = 0; // of a block
   int64_t rowBlocks = 0, colBlocks = 0, chunks = 0;
   int64_t grain = 1; // chunks that are handed out together
@@ -98,7 +97,6 @@ private:
   bool prepackFor(const MatmulBlocking &large, const void *rhs, ThreadPool &pool);
   size_t packedBytes() const;
   void pack(const void *rhs, void *packed, ThreadPool &pool) const;
-  const std::byte *packRows(const void *lhs, ThreadPool &pool) const;
 
   MatmulSpec spec;
   const gemm::PackedProduct *product = nullptr;

@@ -15,7 +15,6 @@ constexpr int64_t kFewRows = 28;         // blocks are not made lower
 constexpr int64_t kLeastLargeRows = 256; // of products whose cut is searched for
 constexpr int64_t kLeastPacked = 64;     // rows, columns and depth of large products whose B was packed beforehand
 constexpr double kWorthPacking = 0.8;    // of what products with a constant operand cost
-constexpr int64_t kManySlices = 16;      // so many columns of blocks pay for packing rows first
 constexpr int64_t kMostPackedBytes = int64_t(256) << 20;
 
 struct Cut {
@@ -36,7 +35,8 @@ struct Cut {
 class CutSearch {
 public:
   CutSearch(const MatmulSpec &spec, const gemm::PackedProduct &product, int64_t threads)
-      : spec(spec), product(product), threads(threads), streams(!config::isDisabled("streamed-products")) {}
+      : spec(spec), product(product), threads(threads),
+        streams(product.streamRows && !config::isDisabled("streamed-products")) {}
 
   /// What products and the rest cost, as a part of what the own ones would.
   double cost() const { return (1 + least) / product.costs.rate; }
@@ -68,8 +68,6 @@ private:
   static constexpr int64_t kSliceRows = 104, kLeastRows = 64; // of a chunk
   static constexpr int64_t kSliceBytes = 1800 << 10;          // of B, beside a block of A in the second cache
   static constexpr int64_t kStreamElements = 192 << 10;       // of C, likewise: it is added to for each block of k
-  static constexpr int64_t kEasyBytes = 1 << 20;              // of B; of more, parts leave the second cache
-  static constexpr double kSpilt = 0.1;                       // lost of the rate if it is twice as much
   static constexpr double kReading = 0.5; // of what packing costs: A is read again for each block of columns
   static constexpr double kHeldUp = 0.04; // of a thread's last chunk is lost, about
 
@@ -90,21 +88,29 @@ private:
     found.chunks = found.rowBlocks * found.colBlocks;
   }
 
+  /// Rows of a block, so that chunks come out even if they can.
+  int64_t evenRows(int64_t colBlocks) const {
+    const int64_t least = ceilDiv(spec.m, kSliceRows);
+    auto rowsOf = [&](int64_t blocks) {
+      return std::min(spec.m, roundUp(ceilDiv(spec.m, blocks), product.rowMultiple));
+    };
+    for (int64_t blocks = least; blocks <= least + threads; ++blocks)
+      if (const int64_t rows = rowsOf(blocks); rows >= kLeastRows && ceilDiv(spec.m, rows) * colBlocks % threads == 0)
+        return rows;
+    return rowsOf(least);
+  }
+
   /// Slices of B that a thread packs once, for all its blocks of rows.
   void trySlices(int64_t cols) {
     const int64_t bytes = ceilDiv(cols, product.panelCols) * product.panelBytes(spec.k);
     if (bytes > kSliceBytes) return;
-    const int64_t colBlocks = ceilDiv(spec.n, cols), least = ceilDiv(spec.m, kSliceRows);
-    int64_t blocks = least;
-    while (blocks * colBlocks % threads && blocks < least + threads) ++blocks;
-    if (blocks * colBlocks % threads || spec.m / blocks < kLeastRows) blocks = least;
+    const int64_t colBlocks = ceilDiv(spec.n, cols), rows = evenRows(colBlocks), blocks = ceilDiv(spec.m, rows);
     const int64_t chunks = blocks * colBlocks, own = ceilDiv(chunks, threads);
     // Slices that a thread's chunks meet, and one more where they end within one.
     const bool fits = chunks % threads == 0 && (own % blocks == 0 || blocks % own == 0);
     const int64_t met = ceilDiv(own, blocks) + !fits;
     const double packingOfB = product.costs.intoSlice * met * cols * threads / (static_cast<double>(spec.m) * spec.n);
-    const int64_t rows = std::min(spec.m, roundUp(ceilDiv(spec.m, blocks), product.rowMultiple));
-    const double spilt = kSpilt * std::max(0.0, static_cast<double>(bytes) / kEasyBytes - 1);
+    const double spilt = product.costs.spilt * std::max(0.0, static_cast<double>(bytes) / product.costs.easyBytes - 1);
     offer(packingOfA(rows, cols) + packingOfB + spilt + unevenness(chunks), MatmulPacking::Thread, rows, cols);
   }
 
@@ -117,7 +123,7 @@ private:
   }
   /// It packs it a few panels at a time.
   void tryStream(int64_t rows, int64_t cols) {
-    tryChunks(rows, cols, product.costs.intoGroup, kLeastRows, 2 * threads);
+    tryChunks(rows, cols, product.costs.intoGroup, kLeastRows, product.costs.chunks * threads);
   }
   /// It reads it from the third cache, or from memory.
   void tryPacked(int64_t rows, int64_t cols) { tryChunks(rows, cols, product.costs.ofReading, 1, threads); }
@@ -134,6 +140,11 @@ private:
 bool isLarge(const MatmulSpec &spec, const gemm::PackedProduct &product) {
   return spec.batchRank == 0 && spec.m >= kLeastLargeRows &&
          spec.m * spec.n * spec.k >= product.chunkWork * product.enoughChunks;
+}
+
+/// Large ones whose costs are known.
+bool isSearched(const MatmulSpec &spec, const gemm::PackedProduct &product) {
+  return isLarge(spec, product) && (spec.transposeLhs ? product.costs.ofTurnedA : product.costs.ofA) > 0;
 }
 
 } // namespace
@@ -157,7 +168,7 @@ MatmulBlocking MatmulBlocking::chooseForPacked(const MatmulSpec &spec, int threa
 }
 
 MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::PackedProduct &product, int threads) {
-  if (product.streamRows && isLarge(spec, product))
+  if (isSearched(spec, product))
     if (auto cut = CutSearch(spec, product, threads ? threads : ThreadPool::defaultThreads()).best(); cut.chunks)
       return cut;
   MatmulBlocking result{&product};
@@ -197,18 +208,10 @@ MatmulBlocking MatmulBlocking::choose(const MatmulSpec &spec, const gemm::Packed
   int64_t packedBytes = spec.rightBatches() * panels * product.panelBytes(spec.k);
   int64_t sliceBytes = ceilDiv(result.cols, product.panelCols) * product.panelBytes(spec.k);
   bool packsOnce = result.rowBlocks == 1 && product.multiplyUnpacked;
-  gemm::MatrixView a{nullptr, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
-  const bool canPackRows = spec.batchRank == 0 && result.colBlocks > 1 && product.packsRows && product.packsRows(a) &&
-                           !config::isDisabled("rows-first");
-  // Rows that each block would pack again, more of them than B has columns: rather all of them once, before.
-  const bool packsRowsAgain = canPackRows && 2 * sliceBytes >= product.sliceBytes &&
-                              ((result.colBlocks - 1) * spec.m > spec.n || result.colBlocks >= kManySlices);
   if (!packsOnce && sliceBytes <= product.sliceBytes)
     result.packing = MatmulPacking::Thread;
   else if (!product.multiplyUnpacked || (!packsOnce && packedBytes <= kMostPackedBytes))
     result.packing = MatmulPacking::First;
-  result.packsRows = canPackRows && (result.packing == MatmulPacking::First ||
-                                     (result.packing == MatmulPacking::Thread && packsRowsAgain));
   return result;
 }
 

@@ -28,29 +28,6 @@ void storeNarrow(DType dtype, const float *from, int64_t rows, int64_t cols, int
   storeRows(from, rows, cols, stride, static_cast<Float16 *>(to), ldc);
 }
 
-/// The packing of one operand in pieces for the threads: panels along `extent`, of k rows or columns.
-struct Packing {
-  const gemm::PackedProduct &product;
-  void (*pack)(const gemm::MatrixView &, int64_t k, int64_t extent, const gemm::PackRange &, void *packed);
-  gemm::MatrixView operand;
-  int64_t k, extent, panelExtent;
-
-  void run(int64_t batches, int64_t batchBytes, void *packed, ThreadPool &pool) const {
-    const int64_t panels = ceilDiv(extent, panelExtent),
-                  width = std::min<int64_t>(panels, 8); // a page of B's row at most
-    const int64_t piece = ceilDiv(std::max<int64_t>(1, kPackElements / (width * panelExtent)), product.depthPiece);
-    const int64_t depth = piece * product.depthPiece, across = ceilDiv(panels, width), along = ceilDiv(k, depth);
-    pool.parallelFor(batches * across * along, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        int64_t batch = i / (across * along), panel = i / along % across * width, from = i % along * depth;
-        gemm::MatrixView one = operand;
-        one.data = static_cast<const std::byte *>(operand.data) + batch * batchBytes;
-        pack(one, k, extent, {panel, std::min(panels, panel + width), from, std::min(k, from + depth)},
-             static_cast<std::byte *>(packed) + batch * panels * product.panelBytes(k));
-      }
-    });
-  }
-};
 /// What lies in this thread's scratch for a packed slice.
 struct PackedSlice {
   uint64_t execution = 0; // 0 is none
@@ -66,9 +43,8 @@ struct MatmulPlan::Call {
   const void *lhs, *rhs;
   void *result;
   const TileConsumer *consumer;
-  const std::byte *packed;               // B, or null
-  const std::byte *packedRows = nullptr; // A, or null
-  uint64_t number = 0;                   // of the execution
+  const std::byte *packed; // B, or null
+  uint64_t number = 0;     // of the execution
 };
 
 MatmulPlan MatmulPlan::create(const MatmulSpec &spec, const MatmulBlocking &blocking) {
@@ -84,18 +60,24 @@ size_t MatmulPlan::packedBytes() const {
   return spec.rightBatches() * ceilDiv(spec.n, product->panelCols) * product->panelBytes(spec.k);
 }
 
+/// In pieces for the threads.
 void MatmulPlan::pack(const void *rhs, void *packed, ThreadPool &pool) const {
-  gemm::MatrixView b{rhs, spec.transposeRhs ? 1 : spec.n, spec.transposeRhs ? spec.k : 1};
-  Packing{*product, product->packPanels, b, spec.k, spec.n, product->panelCols}.run(
-      spec.rightBatches(), spec.k * spec.n * sizeOf(spec.dtype), packed, pool);
-}
-
-const std::byte *MatmulPlan::packRows(const void *lhs, ThreadPool &pool) const {
-  gemm::MatrixView a{lhs, spec.transposeLhs ? 1 : spec.k, spec.transposeLhs ? spec.m : 1};
-  int64_t bytes = ceilDiv(spec.m, product->rowMultiple) * product->panelBytes(spec.k);
-  auto *packed = scratch<std::byte>(ScratchUse::GemmPackedRows, bytes);
-  Packing{*product, product->packRows, a, spec.k, spec.m, product->rowMultiple}.run(1, 0, packed, pool);
-  return packed;
+  const int64_t panels = ceilDiv(spec.n, product->panelCols),
+                width = std::min<int64_t>(panels, 8); // a page of B's row at most
+  const int64_t piece =
+      ceilDiv(std::max<int64_t>(1, kPackElements / (width * product->panelCols)), product->depthPiece);
+  const int64_t depth = piece * product->depthPiece, across = ceilDiv(panels, width), along = ceilDiv(spec.k, depth);
+  const int64_t batchBytes = spec.k * spec.n * sizeOf(spec.dtype);
+  pool.parallelFor(spec.rightBatches() * across * along, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t batch = i / (across * along), panel = i / along % across * width, from = i % along * depth;
+      gemm::MatrixView b{static_cast<const std::byte *>(rhs) + batch * batchBytes, spec.transposeRhs ? 1 : spec.n,
+                         spec.transposeRhs ? spec.k : 1};
+      product->packPanels(b, spec.k, spec.n,
+                          {panel, std::min(panels, panel + width), from, std::min(spec.k, from + depth)},
+                          static_cast<std::byte *>(packed) + batch * panels * product->panelBytes(spec.k));
+    }
+  });
 }
 
 /// The packed panels of slice `number` of B, whose first column `b` points at: the thread's chunks before may have
@@ -134,8 +116,7 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
   if (call.result) result = static_cast<std::byte *>(call.result) + ((batch * spec.m + row) * spec.n + col) * size;
   int64_t ldc = direct ? spec.n : cols;
   void *c = direct ? result : scratchBytes(ScratchUse::GemmC, rows * cols * wideSize);
-  const std::byte *panels = call.packed, *packedRows = call.packedRows;
-  if (packedRows) packedRows += row / product->rowMultiple * product->panelBytes(spec.k);
+  const std::byte *panels = call.packed;
   if (panels)
     panels += (spec.rightBatch(batch) * ceilDiv(spec.n, product->panelCols) + col / product->panelCols) *
               product->panelBytes(spec.k);
@@ -143,7 +124,7 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
     panels = packSlice(call, b.data, spec.rightBatch(batch) * blocking.colBlocks + col / blocking.cols, cols);
   if (panels) {
     auto *multiply = rounds ? product->multiplyRounded : product->multiplyBlock;
-    multiply({a, rows, spec.k, panels, cols, c, ldc, std::min(blocking.rows, spec.m - row - rows), packedRows,
+    multiply({a, rows, spec.k, panels, cols, c, ldc, std::min(blocking.rows, spec.m - row - rows),
               prepacked ? gemm::MatrixView{} : b});
   } else {
     product->multiplyUnpacked(spec.dtype, {.m = rows,
@@ -173,7 +154,6 @@ void MatmulPlan::run(Call &call, ThreadPool &pool) const {
     pack(call.rhs, packed, pool);
     call.packed = static_cast<const std::byte *>(packed);
   }
-  if (blocking.packsRows) call.packedRows = packRows(call.lhs, pool);
   pool.parallelFor(blocking.chunks, blocking.grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) runChunk(call, i);
   });

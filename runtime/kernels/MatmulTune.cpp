@@ -20,7 +20,6 @@ bool resize(MatmulBlocking &from, const MatmulSpec &spec, const gemm::PackedProd
   from.rows = rows, from.cols = cols;
   from.rowBlocks = ceilDiv(spec.m, rows), from.colBlocks = ceilDiv(spec.n, cols);
   from.chunks = spec.batches() * from.rowBlocks * from.colBlocks;
-  from.packsRows = from.packsRows && from.colBlocks > 1;
   return true;
 }
 
@@ -29,14 +28,13 @@ bool repack(MatmulBlocking &from, const MatmulSpec &spec, const gemm::PackedProd
   if (packing == MatmulPacking::Thread && ceilDiv(from.cols, product.panelCols) * product.panelBytes(spec.k) > kMostSliceBytes) return false;
   if (packing == MatmulPacking::First && spec.rightBatches() * ceilDiv(spec.n, product.panelCols) * product.panelBytes(spec.k) > kMostTrialBytes)
     return false;
-  from.packing = packing, from.packsRows = false;
+  from.packing = packing;
   return true;
 }
 
 std::string nameOf(const MatmulBlocking &blocking) {
   constexpr const char *packings[] = {"chunk", "thread", "first"};
-  return std::string(packings[static_cast<int>(blocking.packing)]) + (blocking.packsRows ? "+rows " : " ") +
-         std::to_string(blocking.rows) + "x" + std::to_string(blocking.cols);
+  return std::string(packings[static_cast<int>(blocking.packing)]) + " " + std::to_string(blocking.rows) + "x" + std::to_string(blocking.cols);
 }
 
 /// A consumer that stores its blocks: args are the block, the result and the result's row length.

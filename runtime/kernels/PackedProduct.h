@@ -23,9 +23,8 @@ struct PackedBlock {
   int64_t cols;       // valid ones: the last panel may have fewer than the others
   void *c;            // f32, or f64 for f64: all of k is added up, exactly rows x cols elements are written
   int64_t ldc;
-  int64_t rowsAfter;                // rows of A behind these that are probably next: worth fetching
-  const void *packedRows = nullptr; // what `packRows` made of A, from the block's first row, if it was packed
-  MatrixView b = {};                // what the panels were packed from, from the first one's first column
+  int64_t rowsAfter; // rows of A behind these that are probably next: worth fetching
+  MatrixView b = {}; // what the panels were packed from, from the first one's first column
 };
 
 /// The part of B that one piece of packing covers: depth [depthBegin, depthEnd), panels [panelBegin, panelEnd).
@@ -38,7 +37,10 @@ struct ProductCosts {
   double ofA = 0, ofTurnedA = 0;       // rows of A in lines along k, or across
   double ofReading = 0;                // B that was packed beforehand
   double intoSlice = 0, intoGroup = 0; // B: into memory that left the second cache in between, or did not
+  int64_t easyBytes = 1 << 20;         // of a slice; of larger ones parts leave the second cache
+  double spilt = 0.1;                  // lost of the rate if it is twice as large
   double rate = 1;                     // to the own product's
+  int64_t chunks = 2;                  // of a thread, at least, where each packs B for itself
 };
 
 struct PackedProduct {
@@ -65,10 +67,6 @@ struct PackedProduct {
   void (*multiplyUnpacked)(DType dtype, const Block &block);
   /// multiplyBlock with a C of the operands' dtype, rounded on the way; or null.
   void (*multiplyRounded)(const PackedBlock &block) = nullptr;
-  /// Whether all of A is better packed first than by each block that reads it, and how: a panel is rowMultiple rows, of
-  /// as many bytes as B's. Or null.
-  bool (*packsRows)(const MatrixView &a) = nullptr;
-  void (*packRows)(const MatrixView &a, int64_t k, int64_t m, const PackRange &range, void *packed) = nullptr;
   /// Whether all panels of B (k x n) hold all that B did; or null: they do.
   bool (*keepsExactly)(const void *packed, int64_t k, int64_t n) = nullptr;
 };

@@ -212,19 +212,40 @@ MatmulBlocking blockingOf(int64_t m, int64_t n, int64_t k = 2048) {
   return MatmulBlocking::choose(MatmulSpec::from(DType::BF16, lhs, rhs, true, false).value(), *amx::product());
 }
 
-TEST(Amx, RowsArePackedFirstWhereBlocksWouldPackThemAgain) {
-  if (!amx::product()) GTEST_SKIP() << "neither AMX nor AVX512-BF16 is used here";
-  for (const MatmulBlocking &again : {blockingOf(384, 1536), blockingOf(256, 30522, 1024), blockingOf(300, 1030, 1200)}) {
-    EXPECT_EQ(again.packing, MatmulPacking::Thread); // of B: each thread its own slices
-    EXPECT_TRUE(again.packsRows);
-  }
-  for (const MatmulBlocking &other : {blockingOf(384, 256), blockingOf(64, 1536), blockingOf(256, 1024, 1024)})
-    EXPECT_FALSE(other.packsRows);
+TEST(Amx, LongSumsOfTurnedRowsPackBothOperandsByTheBlock) {
+  if (amx::isa() != Isa::Amx) GTEST_SKIP() << "the sizes are those of AMX";
+  for (const MatmulBlocking &streams : {blockingOf(384, 1152), blockingOf(384, 384), blockingOf(1536, 384)})
+    EXPECT_EQ(streams.packing, MatmulPacking::Chunk) << streams.rows << "x" << streams.cols;
+  EXPECT_EQ(blockingOf(30522, 256, 1024).packing, MatmulPacking::Thread); // one slice for all rows
   Config &config = Config::process();
   std::string before = config.text(Setting::disable);
-  ASSERT_TRUE(config.set("DISABLE", "rows-first").isOk());
-  EXPECT_FALSE(blockingOf(384, 1536).packsRows);
+  ASSERT_TRUE(config.set("DISABLE", "streamed-products").isOk());
+  EXPECT_EQ(blockingOf(384, 1152).packing, MatmulPacking::Thread);
   ASSERT_TRUE(config.set("DISABLE", before).isOk());
+}
+
+/// Streams, slices and whole operands of products whose sums are in blocks of k: the same bits.
+TEST(Amx, TheCutDoesNotShowInTheResult) {
+  if (!amx::product()) GTEST_SKIP() << "neither AMX nor AVX512-BF16 is used here";
+  ThreadPool pool(3);
+  for (bool turned : {false, true})
+    for (auto [m, n, k] : {std::tuple{300, 333, 2100}, {97, 520, 1024}, {384, 160, 1570}}) {
+      const Dims left = turned ? Dims{k, m} : Dims{m, k}, right{k, n};
+      const MatmulSpec spec = MatmulSpec::from(DType::BF16, left, right, turned, false).value();
+      TestTensor lhs = TestTensor::random(DType::BF16, left, 1), rhs = TestTensor::random(DType::BF16, right, 2);
+      TestTensor first(DType::BF16, {m, n}), other(DType::BF16, {m, n});
+      auto run = [&](int64_t rows, int64_t cols, MatmulPacking packing, TestTensor &result) {
+        MatmulBlocking cut{amx::product(), packing, rows, cols, (m + rows - 1) / rows, (n + cols - 1) / cols};
+        cut.chunks = cut.rowBlocks * cut.colBlocks;
+        EXPECT_TRUE(MatmulPlan::create(spec, cut).execute(lhs.arg().data, rhs.arg().data, result.arg().data, pool).isOk());
+      };
+      run(m, n, MatmulPacking::First, first);
+      for (auto [rows, cols] : {std::pair{64, 96}, {384, 192}, {192, 544}})
+        for (MatmulPacking packing : {MatmulPacking::Chunk, MatmulPacking::Thread}) {
+          run(rows, cols, packing, other);
+          EXPECT_EQ(first.bytes, other.bytes) << m << "x" << n << "x" << k << " by " << rows << "x" << cols;
+        }
+    }
 }
 
 TEST(Amx, BlocksOfLongProductsAreNarrowRatherThanLow) {
