@@ -2,7 +2,7 @@
 // Reads shapes and attributes when a graph is compiled. A call's arguments are the operands, then the results.
 #include "backends/cpu/AttentionCalls.h"
 #include "ir/Fin.h"
-#include "runtime/kernels/Attention.h"
+#include "runtime/kernels/attention/Attention.h"
 
 using namespace mlir;
 

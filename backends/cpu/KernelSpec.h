@@ -34,7 +34,7 @@ struct KernelSpec {
   /// Not 0: the outputs are reductions, and the outermost reduced loop is cut into this many pieces, whose partial results
   /// (in the compute type, unscaled) are written to [partials, kept...].
   int64_t partials = 0;
-  /// The kernel finishes tiles of a product (runtime/kernels/Matmul.h): input 0 is the product, of which args[0] is a tile
+  /// The kernel finishes tiles of a product (runtime/kernels/matmul/Matmul.h): input 0 is the product, of which args[0] is a tile
   /// in float32; all values are full or broadcast to its shape.
   bool isEpilogue = false;
 

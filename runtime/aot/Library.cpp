@@ -157,7 +157,7 @@ extern "C" int32_t aot_set_threads(Library *library, int32_t threads) {
 namespace tinyfin {
 
 namespace gemm {
-bool fetchesAhead() { return true; } // declared in runtime/kernels/MatmulTile.h
+bool fetchesAhead() { return true; } // declared in runtime/kernels/matmul/MatmulTile.h
 } // namespace gemm
 
 void *scratchBytes(ScratchUse use, size_t) { return aot::currentWorker->blocks[static_cast<int>(use)]; }

@@ -2,8 +2,8 @@
 // The plans of runtime/kernels between which there is something to choose, chosen by trial (Autotune.h).
 #pragma once
 #include "runtime/kernels/Autotune.h"
-#include "runtime/kernels/Matmul.h"
-#include "runtime/kernels/OneDnn.h"
+#include "runtime/kernels/conv/OneDnn.h"
+#include "runtime/kernels/matmul/Matmul.h"
 
 namespace tinyfin {
 

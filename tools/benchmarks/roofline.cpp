@@ -8,10 +8,10 @@
 // can do. The peak of bf16 is that of tiles that change, numbers from the first cache: all multiplication there is runs
 // at that rate, while tiles that hold constants draw less power and run at a higher clock.
 #include "runtime/ThreadPool.h"
-#include "runtime/kernels/AmxMachine.h"
-#include "runtime/kernels/Matmul.h"
-#include "runtime/kernels/MatmulTile.h"
-#include "runtime/kernels/PackedProduct.h"
+#include "runtime/kernels/amx/AmxMachine.h"
+#include "runtime/kernels/matmul/Matmul.h"
+#include "runtime/kernels/matmul/MatmulTile.h"
+#include "runtime/kernels/matmul/PackedProduct.h"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

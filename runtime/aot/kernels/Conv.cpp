@@ -6,7 +6,7 @@
 //   weight grad dweight = sum over images of dy * columns(x)^T, a partial sum a group of images, added in order
 // f64 computes in f64, everything else in f32.
 #include "runtime/aot/kernels/Windows.h"
-#include "runtime/kernels/MatmulGemm.h"
+#include "runtime/kernels/matmul/MatmulGemm.h"
 
 namespace tinyfin::aot {
 namespace {

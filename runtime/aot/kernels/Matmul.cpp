@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // fin.matmul: every pair of matrices in blocks of rows and columns, each a product in registers
-// (runtime/kernels/MatmulGemm.h).
+// (runtime/kernels/matmul/MatmulGemm.h).
 #include "runtime/aot/kernels/Op.h"
-#include "runtime/kernels/MatmulGemm.h"
+#include "runtime/kernels/matmul/MatmulGemm.h"
 
 namespace tinyfin::aot {
 namespace {

@@ -6,8 +6,8 @@
 #include "runtime/Attrs.h"
 #include "runtime/aot/Aot.h"
 #include "runtime/kernels/Half.h"
-#include "runtime/kernels/MatmulGemm.h"
 #include "runtime/kernels/Scratch.h"
+#include "runtime/kernels/matmul/MatmulGemm.h"
 #include <algorithm>
 #include <limits>
 

@@ -2,7 +2,7 @@
 // Products that elementwise ops finish: in the generated product's own tiles, and in the tiles of a plan.
 #include "SpecTesting.h"
 #include "backends/cpu/KernelCache.h"
-#include "runtime/kernels/Matmul.h"
+#include "runtime/kernels/matmul/Matmul.h"
 
 namespace tinyfin::cpu {
 namespace {
