@@ -19,6 +19,8 @@ public:
   ClaimInterface(mlir::Dialect *dialect) : Base(dialect) {}
   /// Nothing, or why the backend cannot make a kernel of this fin.fusion.
   virtual std::optional<std::string> refuse(mlir::Operation *fusion) const = 0;
+  /// Whether the kernels of a region that it is asked about are compiled from then on: asking early saves time.
+  virtual bool compilesEarly() const { return false; }
   /// Whether a product should take the ops that finish it. Asked before regions grow: what a product does not take joins
   /// others, which a region that is refused in the end would have kept it from.
   virtual bool finishes(mlir::Operation *product) const { return true; }

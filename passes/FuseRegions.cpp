@@ -5,6 +5,8 @@
 //      maps, then single ops
 //   3. what only repeats or counts and is still read from outside becomes a region too
 //   4. the block is put in order again: a region stands behind all it reads
+// Long blocks are sampled first: what their beginning would be grouped to is shown to a backend that compiles early, so that
+// its threads need not wait until all is grouped. The first layers have the kernels of those that follow.
 #include "ir/Claim.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Grouping.h"
@@ -80,12 +82,30 @@ void replaceByFusion(ArrayRef<Operation *> ops, const Region &region, FusionOp f
   }
 }
 
+constexpr size_t kLongBlock = 2048; // of ops that regions are grown from: where grouping takes milliseconds
+constexpr size_t kSample = 128;     // of them, a few layers
+constexpr size_t kRim = 32;         // the sample's last: groups there may have members beyond it
+
 class Fuser {
 public:
   Fuser(Block &block, Ambition ambition, const ClaimInterface *claim) : block(block), ambition(ambition), claim(claim) {}
 
+  /// Changes nothing.
+  void sample() {
+    if (!claim || !claim->compilesEarly()) return;
+    SmallVector<Operation *> ops = groupableOps(block);
+    if (ops.size() < kLongBlock) return;
+    llvm::DenseSet<Operation *> rim(ops.begin() + kSample - kRim, ops.begin() + kSample);
+    for (const OpGroup &group : groupOps(ArrayRef(ops).take_front(kSample), ambition)) {
+      if (llvm::any_of(group.ops, [&](Operation *op) { return rim.contains(op); })) continue;
+      FusionOp fusion = wrap(group.ops, group.region);
+      (void)claim->refuse(fusion); // what is refused here is refused again
+      fusion->erase();
+    }
+  }
+
   void run() {
-    for (const OpGroup &group : groupOps(block, ambition)) fuse(group.ops, group.region, ambition);
+    for (const OpGroup &group : groupOps(groupableOps(block), ambition)) fuse(group.ops, group.region, ambition);
     eraseUnreadCopies();
     for (Operation &op : llvm::make_early_inc_range(block))
       if (isCopiedIntoRegions(&op) && !isa<ConstantOp>(op))
@@ -102,7 +122,7 @@ private:
     fusion->erase();
     if (ops.size() == 1) return ops[0]->setAttr(kRefusalAttr, StringAttr::get(ops[0]->getContext(), *refusal));
     Ambition next = static_cast<Ambition>(static_cast<int>(ambition) + 1);
-    for (const OpGroup &part : regroupOps(ops, next)) fuse(part.ops, part.region, next);
+    for (const OpGroup &part : groupOps(ops, next)) fuse(part.ops, part.region, next);
   }
 
   // Views and copied ops whose readers now have their own.
@@ -149,7 +169,9 @@ struct FuseRegions : impl::FuseRegionsPassBase<FuseRegions> {
   void runOnOperation() override {
     auto *dialect = getContext().getLoadedDialect<FinDialect>();
     Ambition ambition = contractions ? Ambition::Contractions : Ambition::Normalizations;
-    Fuser(getOperation().front(), ambition, dialect->getRegisteredInterface<ClaimInterface>()).run();
+    Fuser fuser(getOperation().front(), ambition, dialect->getRegisteredInterface<ClaimInterface>());
+    if (samples) fuser.sample();
+    fuser.run();
   }
 };
 

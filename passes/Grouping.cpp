@@ -238,7 +238,7 @@ private:
 
 } // namespace
 
-SmallVector<OpGroup, 0> regroupOps(ArrayRef<Operation *> ops, Ambition ambition) {
+SmallVector<OpGroup, 0> groupOps(ArrayRef<Operation *> ops, Ambition ambition) {
   SmallVector<OpGroup, 0> groups;
   for (size_t at = 0; at < ops.size(); at += kWindow) {
     Window window(ops.slice(at, std::min(kWindow, ops.size() - at)), ambition);
@@ -251,11 +251,11 @@ SmallVector<OpGroup, 0> regroupOps(ArrayRef<Operation *> ops, Ambition ambition)
   return groups;
 }
 
-SmallVector<OpGroup, 0> groupOps(Block &block, Ambition ambition) {
-  SmallVector<Operation *> nodes;
+SmallVector<Operation *> groupableOps(Block &block) {
+  SmallVector<Operation *> ops;
   for (Operation &op : block)
-    if (!isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) nodes.push_back(&op);
-  return regroupOps(nodes, ambition);
+    if (!isCopiedIntoRegions(&op) && !isa<ReshapeOp>(op) && !op.hasTrait<OpTrait::IsTerminator>()) ops.push_back(&op);
+  return ops;
 }
 
 } // namespace tinyfin::fin

@@ -14,9 +14,10 @@ struct OpGroup {
   Region region;
 };
 
-/// In program order; ops that are copied into regions and ops that cannot be fused are in none.
-llvm::SmallVector<OpGroup, 0> groupOps(mlir::Block &block, Ambition ambition);
-/// Divides ops that could be one group (nothing outside lies between them) by a smaller ambition.
-llvm::SmallVector<OpGroup, 0> regroupOps(llvm::ArrayRef<mlir::Operation *> ops, Ambition ambition);
+/// All but those that are copied into regions, and views.
+llvm::SmallVector<mlir::Operation *> groupableOps(mlir::Block &block);
+/// Divides ops between which nothing outside lies: a block's groupable ones, a stretch of them, or a group that is to be
+/// divided by a smaller ambition. In program order; ops that cannot be fused are in no group.
+llvm::SmallVector<OpGroup, 0> groupOps(llvm::ArrayRef<mlir::Operation *> ops, Ambition ambition);
 
 } // namespace tinyfin::fin

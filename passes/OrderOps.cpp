@@ -50,10 +50,8 @@ public:
   /// Fills stand where they were written or first needed; nothing is lost by making them later.
   void sinkFills() {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block.without_terminator()))) {
-      bool isFill = isMemoryEffectFree(&op) && !mayFail(&op) && llvm::all_of(op.getOperands(), [](Value operand) {
-        return !!operand.getDefiningOp<ConstantOp>();
-      });
-      if (!isFill || isa<ConstantOp>(op) || op.use_empty()) continue;
+      bool isFill = llvm::all_of(op.getOperands(), [](Value operand) { return !!operand.getDefiningOp<ConstantOp>(); });
+      if (!isFill || isa<ConstantOp>(op) || op.use_empty() || mayFail(&op) || !isMemoryEffectFree(&op)) continue;
       Operation *first = *op.getUsers().begin();
       for (Operation *user : op.getUsers())
         if (user->isBeforeInBlock(first)) first = user;
@@ -129,7 +127,7 @@ private:
   /// What takes next to nothing runs at once too: an update may wait for a rate that is computed at the end of the step.
   bool isUrgent(unsigned i) const {
     constexpr int64_t kSmall = 128;
-    return freed(i) > 0 || (isMemoryEffectFree(ops[i]) && !mayFail(ops[i]) && resultBytes(i) <= kSmall);
+    return freed(i) > 0 || (resultBytes(i) <= kSmall && !mayFail(ops[i]) && isMemoryEffectFree(ops[i]));
   }
   int64_t resultBytes(unsigned i) const {
     int64_t bytes = 0;

@@ -123,7 +123,9 @@ def FuseRegionsPass : Fin_Pass<"fuse-regions"> {
     Needs: static shapes. Guarantees: an elementwise op or reduction outside a region was refused.
   }];
   let options = [Option<"contractions", "contractions", "bool", "true",
-                        "matmuls with what finishes them; off where fuse-contractions is disabled">];
+                        "matmuls with what finishes them; off where fuse-contractions is disabled">,
+                 Option<"samples", "samples", "bool", "true",
+                        "show a backend that compiles early stretches of a long block first; off where sample-regions is disabled">];
 }
 
 def OrderOpsPass : Fin_Pass<"order-ops"> {

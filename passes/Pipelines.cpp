@@ -91,6 +91,7 @@ void buildSpecialize(OpPassManager &pm, const PipelineSettings &settings) {
 void buildFuse(OpPassManager &pm, const PipelineSettings &settings) {
   FuseRegionsPassOptions regions;
   regions.contractions = settings.contractions && !isDisabled(settings, "fuse-contractions");
+  regions.samples = !isDisabled(settings, "sample-regions");
   RecomputePassOptions recompute;
   recompute.budgetBytes = settings.keepBytes;
   Phase phase(pm, settings);

@@ -28,6 +28,8 @@ public:
     return why;
   }
 
+  bool compilesEarly() const override { return early != nullptr; }
+
   struct Early {
     std::shared_ptr<cpu::KernelForge> forge;
     std::set<Words> seen; // regions whose kernels are known to the forge
