@@ -20,39 +20,39 @@ Words axisAttr(int64_t axis) {
   AttrWriter(words).integer(axis);
   return words;
 }
-TestTensor counting(DType dtype, const Dims &dims) {
-  return TestTensor::from(dtype, dims, [](int64_t i) { return i; });
+KernelTensor counting(DType dtype, const Dims &dims) {
+  return KernelTensor::from(dtype, dims, [](int64_t i) { return i; });
 }
-TestTensor starts(const std::vector<int64_t> &values) {
-  return TestTensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
+KernelTensor starts(const std::vector<int64_t> &values) {
+  return KernelTensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
 }
 
 TEST(Slice, takesStartsSizesAndSteps) {
-  TestTensor x = counting(DType::F32, {6, 10});
+  KernelTensor x = counting(DType::F32, {6, 10});
   const std::vector<std::vector<Dims>> cases = {{{0, 0}, {6, 10}, {1, 1}}, {{2, 3}, {3, 4}, {1, 1}},
                                                 {{1, 9}, {2, 5}, {3, -2}}, {{5, 0}, {6, 3}, {-1, 4}},
                                                 {{4, 7}, {1, 1}, {1, 1}},  {{6, 10}, {0, 0}, {1, 1}}};
   for (const auto &c : cases) {
     const Dims &start = c[0], &size = c[1], &step = c[2];
-    TestTensor out = run<"fin.slice">({x, starts(start)}, DType::F32, size, sliceAttrs(size, step));
+    KernelTensor out = run<"fin.slice">({x, starts(start)}, DType::F32, size, sliceAttrs(size, step));
     for (int64_t r = 0; r < size[0]; ++r)
       for (int64_t k = 0; k < size[1]; ++k)
         ASSERT_EQ(out.get(r * size[1] + k), (start[0] + r * step[0]) * 10 + start[1] + k * step[1]);
   }
 }
 TEST(Slice, longRowsAreSplitAmongThreads) {
-  TestTensor x = counting(DType::I32, {3, 70001});
-  TestTensor out = run<"fin.slice">({x, starts({0, 1})}, DType::I32, {3, 69999}, sliceAttrs({3, 69999}, {1, 1}));
+  KernelTensor x = counting(DType::I32, {3, 70001});
+  KernelTensor out = run<"fin.slice">({x, starts({0, 1})}, DType::I32, {3, 69999}, sliceAttrs({3, 69999}, {1, 1}));
   for (int64_t i = 0; i < out.size(); ++i) ASSERT_EQ(out.at<int32_t>(i), i / 69999 * 70001 + 1 + i % 69999);
-  TestTensor back = run<"fin.slice_update">({x, out, starts({0, 1})}, DType::I32, {3, 70001}, stepsAttr({1, 1}));
+  KernelTensor back = run<"fin.slice_update">({x, out, starts({0, 1})}, DType::I32, {3, 70001}, stepsAttr({1, 1}));
   EXPECT_EQ(back.bytes, x.bytes);
 }
 TEST(Slice, ofAScalarIsTheScalar) {
-  TestTensor x = TestTensor::of<float>({}, {4});
+  KernelTensor x = KernelTensor::of<float>({}, {4});
   EXPECT_EQ((run<"fin.slice">({x, starts({})}, DType::F32, {}, sliceAttrs({}, {})).at<float>(0)), 4);
 }
 TEST(Slice, outOfRangeNamesStartAxisExtentSizeAndStep) {
-  TestTensor x = counting(DType::F32, {5}), out(DType::F32, {2}), untouched(DType::F32, {2});
+  KernelTensor x = counting(DType::F32, {5}), out(DType::F32, {2}), untouched(DType::F32, {2});
   Status status = tryRun<"fin.slice">({x, starts({7})}, out, sliceAttrs({2}, {3}));
   EXPECT_EQ(status.code(), StatusCode::OutOfRange);
   EXPECT_EQ(status.message(), "slice start 7 of axis 0 is out of range for extent 5 with size 2 and step 3");
@@ -64,18 +64,18 @@ TEST(Slice, outOfRangeNamesStartAxisExtentSizeAndStep) {
 }
 
 TEST(SliceUpdate, writesOnlyItsElements) {
-  TestTensor x = counting(DType::I32, {4, 5}), update = TestTensor::of<int32_t>({2, 2}, {-1, -2, -3, -4});
-  TestTensor out = run<"fin.slice_update">({x, update, starts({3, 0})}, DType::I32, {4, 5}, stepsAttr({-2, 3}));
-  TestTensor want = x;
+  KernelTensor x = counting(DType::I32, {4, 5}), update = KernelTensor::of<int32_t>({2, 2}, {-1, -2, -3, -4});
+  KernelTensor out = run<"fin.slice_update">({x, update, starts({3, 0})}, DType::I32, {4, 5}, stepsAttr({-2, 3}));
+  KernelTensor want = x;
   want.set(15, -1), want.set(18, -2), want.set(5, -3), want.set(8, -4);
   EXPECT_EQ(out.values<int32_t>(), want.values<int32_t>());
 }
 TEST(SliceUpdate, ofNothingAndOutOfRange) {
-  TestTensor x = counting(DType::I32, {4}), out(DType::I32, {4}), untouched(DType::I32, {4});
+  KernelTensor x = counting(DType::I32, {4}), out(DType::I32, {4}), untouched(DType::I32, {4});
   EXPECT_EQ(
-      (run<"fin.slice_update">({x, TestTensor(DType::I32, {0}), starts({4})}, DType::I32, {4}, stepsAttr({1})).bytes),
+      (run<"fin.slice_update">({x, KernelTensor(DType::I32, {0}), starts({4})}, DType::I32, {4}, stepsAttr({1})).bytes),
       x.bytes);
-  TestTensor update = counting(DType::I32, {2});
+  KernelTensor update = counting(DType::I32, {2});
   EXPECT_EQ((tryRun<"fin.slice_update">({x, update, starts({3})}, out, stepsAttr({1})).code()), StatusCode::OutOfRange);
   EXPECT_EQ(out.bytes, untouched.bytes);
 }
@@ -83,14 +83,14 @@ TEST(SliceUpdate, ofNothingAndOutOfRange) {
 TEST(Gather, takesSlicesAlongEachAxis) {
   const Dims dims = {4, 5, 6};
   for (DType dtype : {DType::F32, DType::BF16, DType::I8, DType::F64}) {
-    TestTensor x = TestTensor::from(dtype, dims, [](int64_t i) { return i % 100; });
-    TestTensor indices = TestTensor::of<int64_t>({2, 2}, {3, 0, 1, 3}),
-               narrow = TestTensor::of<int32_t>({2, 2}, {3, 0, 1, 3});
+    KernelTensor x = KernelTensor::from(dtype, dims, [](int64_t i) { return i % 100; });
+    KernelTensor indices = KernelTensor::of<int64_t>({2, 2}, {3, 0, 1, 3}),
+               narrow = KernelTensor::of<int32_t>({2, 2}, {3, 0, 1, 3});
     for (int64_t axis : {0, 1, 2}) {
       Dims out(dims.begin(), dims.begin() + axis);
       out.insert(out.end(), {2, 2});
       out.insert(out.end(), dims.begin() + axis + 1, dims.end());
-      TestTensor result = run<"fin.gather">({x, indices}, dtype, out, axisAttr(axis));
+      KernelTensor result = run<"fin.gather">({x, indices}, dtype, out, axisAttr(axis));
       EXPECT_EQ((run<"fin.gather">({x, narrow}, dtype, out, axisAttr(axis)).bytes), result.bytes);
       int64_t inner = 1, at = 0;
       for (size_t i = axis + 1; i < 3; ++i) inner *= dims[i];
@@ -102,15 +102,15 @@ TEST(Gather, takesSlicesAlongEachAxis) {
   }
 }
 TEST(Gather, largeWithScalarIndexAndEmpty) {
-  TestTensor x = counting(DType::F32, {1000, 64});
-  TestTensor indices = TestTensor::from(DType::I64, {3000}, [](int64_t i) { return i * 7 % 1000; });
-  TestTensor out = run<"fin.gather">({x, indices}, DType::F32, {3000, 64}, axisAttr(0));
+  KernelTensor x = counting(DType::F32, {1000, 64});
+  KernelTensor indices = KernelTensor::from(DType::I64, {3000}, [](int64_t i) { return i * 7 % 1000; });
+  KernelTensor out = run<"fin.gather">({x, indices}, DType::F32, {3000, 64}, axisAttr(0));
   for (int64_t i = 0; i < out.size(); ++i) ASSERT_EQ(out.get(i), i / 64 * 7 % 1000 * 64 + i % 64);
-  EXPECT_EQ((run<"fin.gather">({x, TestTensor::of<int64_t>({}, {2})}, DType::F32, {64}, axisAttr(0)).get(1)), 129);
-  EXPECT_EQ((run<"fin.gather">({x, TestTensor(DType::I64, {0})}, DType::F32, {0, 64}, axisAttr(0)).size()), 0);
+  EXPECT_EQ((run<"fin.gather">({x, KernelTensor::of<int64_t>({}, {2})}, DType::F32, {64}, axisAttr(0)).get(1)), 129);
+  EXPECT_EQ((run<"fin.gather">({x, KernelTensor(DType::I64, {0})}, DType::F32, {0, 64}, axisAttr(0)).size()), 0);
 }
 TEST(Gather, indexOutOfRangeIsNamed) {
-  TestTensor x = counting(DType::F32, {10, 2}), out(DType::F32, {2, 2}), untouched(DType::F32, {2, 2});
+  KernelTensor x = counting(DType::F32, {10, 2}), out(DType::F32, {2, 2}), untouched(DType::F32, {2, 2});
   Status status = tryRun<"fin.gather">({x, starts({3, 12})}, out, axisAttr(0));
   EXPECT_EQ(status.code(), StatusCode::OutOfRange);
   EXPECT_EQ(status.message(), "index 12 is out of range for axis 0 with extent 10");
@@ -120,9 +120,9 @@ TEST(Gather, indexOutOfRangeIsNamed) {
 
 TEST(ScatterAdd, repeatedIndicesAddUpInOrder) {
   // In f32, 1e8 + 1 + -1e8 is 0 and 1e8 + -1e8 + 1 is 1: the order shows.
-  TestTensor x = TestTensor::from(DType::F32, {2}, [](int64_t) { return 0; });
-  TestTensor updates = TestTensor::of<float>({6}, {1e8f, 1e8f, 1, -1e8f, -1e8f, 1});
-  TestTensor out = run<"fin.scatter_add">({x, TestTensor::of<int32_t>({6}, {0, 1, 0, 0, 1, 1}), updates}, DType::F32,
+  KernelTensor x = KernelTensor::from(DType::F32, {2}, [](int64_t) { return 0; });
+  KernelTensor updates = KernelTensor::of<float>({6}, {1e8f, 1e8f, 1, -1e8f, -1e8f, 1});
+  KernelTensor out = run<"fin.scatter_add">({x, KernelTensor::of<int32_t>({6}, {0, 1, 0, 0, 1, 1}), updates}, DType::F32,
                                           {2}, axisAttr(0));
   EXPECT_EQ(out.values<float>(), (std::vector<float>{0, 1}));
 }
@@ -132,11 +132,11 @@ TEST(ScatterAdd, eachAxisAndDtype) {
     for (int64_t axis : {0, 1, 2}) {
       Dims updateDims = dims;
       updateDims[axis] = 2;
-      TestTensor x = TestTensor::from(dtype, dims, [](int64_t i) { return i % 5; });
-      TestTensor updates = TestTensor::from(dtype, updateDims, [](int64_t i) { return i % 3; });
+      KernelTensor x = KernelTensor::from(dtype, dims, [](int64_t i) { return i % 5; });
+      KernelTensor updates = KernelTensor::from(dtype, updateDims, [](int64_t i) { return i % 3; });
       const int64_t target = dims[axis] - 1;
-      TestTensor out = run<"fin.scatter_add">({x, starts({target, target}), updates}, dtype, dims, axisAttr(axis));
-      TestTensor want = x;
+      KernelTensor out = run<"fin.scatter_add">({x, starts({target, target}), updates}, dtype, dims, axisAttr(axis));
+      KernelTensor want = x;
       int64_t inner = 1;
       for (size_t i = axis + 1; i < 3; ++i) inner *= dims[i];
       for (int64_t i = 0; i < updates.size(); ++i) {
@@ -147,11 +147,11 @@ TEST(ScatterAdd, eachAxisAndDtype) {
     }
 }
 TEST(ScatterAdd, checksBeforeWritingAndTakesNothing) {
-  TestTensor x = counting(DType::F32, {3}), out(DType::F32, {3}), untouched(DType::F32, {3});
+  KernelTensor x = counting(DType::F32, {3}), out(DType::F32, {3}), untouched(DType::F32, {3});
   EXPECT_EQ((tryRun<"fin.scatter_add">({x, starts({0, 3}), counting(DType::F32, {2})}, out, axisAttr(0)).message()),
             "index 3 is out of range for axis 0 with extent 3");
   EXPECT_EQ(out.bytes, untouched.bytes);
-  EXPECT_EQ((run<"fin.scatter_add">({x, starts({}), TestTensor(DType::F32, {0})}, DType::F32, {3}, axisAttr(0)).bytes),
+  EXPECT_EQ((run<"fin.scatter_add">({x, starts({}), KernelTensor(DType::F32, {0})}, DType::F32, {3}, axisAttr(0)).bytes),
             x.bytes);
 }
 

@@ -31,25 +31,25 @@ inline int64_t sizeOfDims(const Dims &dims) {
 }
 
 /// A tensor that owns its elements; new elements hold a pattern that is no result of any test.
-class TestTensor {
+class KernelTensor {
 public:
-  TestTensor(DType dtype, Dims dims)
+  KernelTensor(DType dtype, Dims dims)
       : dtype(dtype), dims(std::move(dims)),
         bytes(static_cast<size_t>(sizeOfDims(this->dims)) * sizeOf(dtype), std::byte{0x5A}) {}
 
-  template <class T> static TestTensor of(Dims dims, const std::vector<T> &values) {
-    TestTensor tensor(dtypeOf<T>(), std::move(dims));
+  template <class T> static KernelTensor of(Dims dims, const std::vector<T> &values) {
+    KernelTensor tensor(dtypeOf<T>(), std::move(dims));
     EXPECT_EQ(static_cast<int64_t>(values.size()), tensor.size());
     for (size_t i = 0; i < values.size(); ++i) tensor.at<T>(i) = values[i];
     return tensor;
   }
   /// Element i is f(i), rounded to the dtype.
-  static TestTensor from(DType dtype, Dims dims, const std::function<double(int64_t)> &f) {
-    TestTensor tensor(dtype, std::move(dims));
+  static KernelTensor from(DType dtype, Dims dims, const std::function<double(int64_t)> &f) {
+    KernelTensor tensor(dtype, std::move(dims));
     for (int64_t i = 0; i < tensor.size(); ++i) tensor.set(i, f(i));
     return tensor;
   }
-  static TestTensor random(DType dtype, Dims dims, double low, double high, unsigned seed = 1) {
+  static KernelTensor random(DType dtype, Dims dims, double low, double high, unsigned seed = 1) {
     std::mt19937 generator(seed);
     std::uniform_real_distribution<double> distribution(low, high);
     return from(dtype, std::move(dims), [&](int64_t) { return distribution(generator); });
@@ -114,22 +114,22 @@ inline ThreadPool &testPool() {
 }
 
 template <OpName name>
-Status runOn(ThreadPool &pool, const std::vector<TestTensor> &inputs, TestTensor &out, const Words &attrs = {}) {
+Status runOn(ThreadPool &pool, const std::vector<KernelTensor> &inputs, KernelTensor &out, const Words &attrs = {}) {
   std::vector<TensorArg> ins;
-  for (const TestTensor &input : inputs) ins.push_back(input.arg());
+  for (const KernelTensor &input : inputs) ins.push_back(input.arg());
   TensorArg outs[] = {out.arg()};
   return Kernel<name>::run({AttrReader(attrs), ins, outs, pool});
 }
 
 template <OpName name>
-Status tryRun(const std::vector<TestTensor> &inputs, TestTensor &out, const Words &attrs = {}) {
+Status tryRun(const std::vector<KernelTensor> &inputs, KernelTensor &out, const Words &attrs = {}) {
   return runOn<name>(testPool(), inputs, out, attrs);
 }
 
 /// Runs a kernel that must succeed.
 template <OpName name>
-TestTensor run(const std::vector<TestTensor> &inputs, DType dtype, Dims dims, const Words &attrs = {}) {
-  TestTensor out(dtype, std::move(dims));
+KernelTensor run(const std::vector<KernelTensor> &inputs, DType dtype, Dims dims, const Words &attrs = {}) {
+  KernelTensor out(dtype, std::move(dims));
   Status status = tryRun<name>(inputs, out, attrs);
   EXPECT_TRUE(status.isOk()) << status.message();
   return out;

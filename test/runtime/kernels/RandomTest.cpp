@@ -17,7 +17,7 @@ TEST(Philox, knownAnswersOfRandom123) {
 
 const int64_t kSeed = 0x123456789abcdef0, kCounter = 0xfffffffa; // the low counter word overflows within a tensor
 
-TestTensor state(int64_t counter = kCounter) { return TestTensor::of<int64_t>({2}, {kSeed, counter}); }
+KernelTensor state(int64_t counter = kCounter) { return KernelTensor::of<int64_t>({2}, {kSeed, counter}); }
 Words floatAttrs(DType dtype, int64_t offset) {
   Words words;
   AttrWriter(words).list(Dims{1}).dtype(dtype).integer(offset);
@@ -34,19 +34,19 @@ uint32_t wordOf(int64_t i, int64_t offset) {
 
 TEST(RandomBits, elementIsAWordOfItsBlock) {
   for (int64_t size : {0, 1, 5, 64, 67, 100001}) {
-    TestTensor out = run<"fin.random_bits">({state()}, DType::I32, {size}, bitAttrs(3));
+    KernelTensor out = run<"fin.random_bits">({state()}, DType::I32, {size}, bitAttrs(3));
     for (int64_t i = 0; i < size; ++i) ASSERT_EQ(static_cast<uint32_t>(out.at<int32_t>(i)), wordOf(i, 3)) << i;
   }
 }
 TEST(RandomBits, offsetAddsToTheCounter) {
-  TestTensor a = run<"fin.random_bits">({state()}, DType::I32, {40}, bitAttrs(7));
-  TestTensor b = run<"fin.random_bits">({state(kCounter + 7)}, DType::I32, {40}, bitAttrs(0));
+  KernelTensor a = run<"fin.random_bits">({state()}, DType::I32, {40}, bitAttrs(7));
+  KernelTensor b = run<"fin.random_bits">({state(kCounter + 7)}, DType::I32, {40}, bitAttrs(0));
   EXPECT_EQ(a.bytes, b.bytes);
 }
 
 TEST(Uniform, upper24BitsInEveryDtype) {
   for (DType dtype : kFloats) {
-    TestTensor out = run<"fin.uniform">({state()}, dtype, {1001}, floatAttrs(dtype, 2)), want(dtype, {1});
+    KernelTensor out = run<"fin.uniform">({state()}, dtype, {1001}, floatAttrs(dtype, 2)), want(dtype, {1});
     for (int64_t i = 0; i < 1001; ++i) {
       want.set(0, (wordOf(i, 2) >> 8) * 0x1p-24);
       ASSERT_EQ(out.get(i), want.get(0)) << nameOf(dtype);
@@ -56,7 +56,7 @@ TEST(Uniform, upper24BitsInEveryDtype) {
 
 TEST(Normal, isBoxMullerOfWordPairs) {
   for (DType dtype : kFloats) {
-    TestTensor out = run<"fin.normal">({state()}, dtype, {999}, floatAttrs(dtype, 1));
+    KernelTensor out = run<"fin.normal">({state()}, dtype, {999}, floatAttrs(dtype, 1));
     for (int64_t i = 0; i < 999; ++i) {
       const int64_t first = i & ~int64_t(1);
       const double radius = std::sqrt(-2 * std::log(((wordOf(first, 1) >> 8) + 1.0) * 0x1p-24));
@@ -68,7 +68,7 @@ TEST(Normal, isBoxMullerOfWordPairs) {
   }
 }
 TEST(Normal, momentsOfAMillion) {
-  TestTensor out = run<"fin.normal">({state()}, DType::F32, {1 << 20}, floatAttrs(DType::F32, 0));
+  KernelTensor out = run<"fin.normal">({state()}, DType::F32, {1 << 20}, floatAttrs(DType::F32, 0));
   double sum = 0, squares = 0, fourth = 0;
   for (int64_t i = 0; i < out.size(); ++i) {
     const double x = out.at<float>(i);
@@ -82,11 +82,11 @@ TEST(Normal, momentsOfAMillion) {
 
 TEST(Dropout, keepsAndScalesWhereUniformReachesP) {
   for (DType dtype : kFloats) {
-    TestTensor x = TestTensor::random(dtype, {50, 21}, -2, 2),
-               p = TestTensor::from(dtype, {}, [](int64_t) { return 0.25; });
+    KernelTensor x = KernelTensor::random(dtype, {50, 21}, -2, 2),
+               p = KernelTensor::from(dtype, {}, [](int64_t) { return 0.25; });
     Words attrs;
     AttrWriter(attrs).integer(4);
-    TestTensor out = run<"fin.dropout">({x, p, state()}, dtype, {50, 21}, attrs), want(dtype, {1});
+    KernelTensor out = run<"fin.dropout">({x, p, state()}, dtype, {50, 21}, attrs), want(dtype, {1});
     for (int64_t i = 0; i < out.size(); ++i) {
       const bool kept = (wordOf(i, 4) >> 8) * 0x1p-24 >= 0.25;
       const double scale = dtype == DType::F64 ? 1 / 0.75 : static_cast<double>(1.0f / 0.75f);
@@ -99,10 +99,10 @@ TEST(Dropout, keepsAndScalesWhereUniformReachesP) {
 TEST(Dropout, nothingAndEverything) {
   Words attrs;
   AttrWriter(attrs).integer(0);
-  TestTensor x = TestTensor::random(DType::F32, {100}, 1, 2);
-  EXPECT_EQ((run<"fin.dropout">({x, TestTensor::of<float>({}, {0}), state()}, DType::F32, {100}, attrs).bytes),
+  KernelTensor x = KernelTensor::random(DType::F32, {100}, 1, 2);
+  EXPECT_EQ((run<"fin.dropout">({x, KernelTensor::of<float>({}, {0}), state()}, DType::F32, {100}, attrs).bytes),
             x.bytes);
-  TestTensor all = run<"fin.dropout">({x, TestTensor::of<float>({}, {1}), state()}, DType::F32, {100}, attrs);
+  KernelTensor all = run<"fin.dropout">({x, KernelTensor::of<float>({}, {1}), state()}, DType::F32, {100}, attrs);
   for (int64_t i = 0; i < 100; ++i) ASSERT_EQ(all.at<float>(i), 0);
 }
 

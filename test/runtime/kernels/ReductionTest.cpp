@@ -54,13 +54,13 @@ const std::vector<Case> kCases = {{{}, {}},
 TEST(Reduction, sumAndMeanOfEveryPatternAndDtype) {
   for (const Case &c : kCases)
     for (DType dtype : {DType::F32, DType::F64, DType::I64, DType::I32}) {
-      TestTensor x = TestTensor::from(dtype, c.dims, [](int64_t i) { return i * 31 % 17 - 5; });
-      TestTensor sum = run<"fin.sum">({x}, dtype, keptOf(c), attrsOf(c.axes));
+      KernelTensor x = KernelTensor::from(dtype, c.dims, [](int64_t i) { return i * 31 % 17 - 5; });
+      KernelTensor sum = run<"fin.sum">({x}, dtype, keptOf(c), attrsOf(c.axes));
       std::vector<double> want(static_cast<size_t>(sum.size()));
       for (int64_t i = 0; i < x.size(); ++i) want[targetOf(i, c)] += x.get(i);
       for (int64_t i = 0; i < sum.size(); ++i) ASSERT_EQ(sum.get(i), want[i]) << nameOf(dtype); // integers: exact
       if (!isFloat(dtype)) continue;
-      TestTensor mean = run<"fin.mean">({x}, dtype, keptOf(c), attrsOf(c.axes));
+      KernelTensor mean = run<"fin.mean">({x}, dtype, keptOf(c), attrsOf(c.axes));
       const double count = static_cast<double>(x.size()) / static_cast<double>(sum.size());
       for (int64_t i = 0; i < sum.size(); ++i)
         ASSERT_EQ(mean.get(i), dtype == DType::F32 ? static_cast<float>(want[i] / count) : want[i] / count);
@@ -70,10 +70,10 @@ TEST(Reduction, sumAndMeanOfEveryPatternAndDtype) {
 TEST(Reduction, extremesOfEveryPatternAndDtype) {
   for (const Case &c : kCases)
     for (DType dtype : kNumbers) {
-      TestTensor x =
-          TestTensor::from(dtype, c.dims, [&](int64_t i) { return i * 37 % 101 - (dtype == DType::U8 ? 0 : 50); });
-      TestTensor largest = run<"fin.reduce_max">({x}, dtype, keptOf(c), attrsOf(c.axes));
-      TestTensor smallest = run<"fin.reduce_min">({x}, dtype, keptOf(c), attrsOf(c.axes));
+      KernelTensor x =
+          KernelTensor::from(dtype, c.dims, [&](int64_t i) { return i * 37 % 101 - (dtype == DType::U8 ? 0 : 50); });
+      KernelTensor largest = run<"fin.reduce_max">({x}, dtype, keptOf(c), attrsOf(c.axes));
+      KernelTensor smallest = run<"fin.reduce_min">({x}, dtype, keptOf(c), attrsOf(c.axes));
       std::vector<double> high(static_cast<size_t>(largest.size()), -1e9), low(high.size(), 1e9);
       for (int64_t i = 0; i < x.size(); ++i) {
         high[targetOf(i, c)] = std::max(high[targetOf(i, c)], x.get(i));
@@ -87,12 +87,12 @@ TEST(Reduction, extremesOfEveryPatternAndDtype) {
 }
 
 TEST(Reduction, ofNothing) {
-  EXPECT_EQ((run<"fin.sum">({TestTensor(DType::F32, {0})}, DType::F32, {}, attrsOf({0})).at<float>(0)), 0);
-  EXPECT_EQ((run<"fin.sum">({TestTensor(DType::I64, {2, 0})}, DType::I64, {2}, attrsOf({1})).values<int64_t>()),
+  EXPECT_EQ((run<"fin.sum">({KernelTensor(DType::F32, {0})}, DType::F32, {}, attrsOf({0})).at<float>(0)), 0);
+  EXPECT_EQ((run<"fin.sum">({KernelTensor(DType::I64, {2, 0})}, DType::I64, {2}, attrsOf({1})).values<int64_t>()),
             (std::vector<int64_t>{0, 0}));
-  EXPECT_TRUE(std::isnan(run<"fin.mean">({TestTensor(DType::BF16, {0})}, DType::BF16, {}, attrsOf({0})).get(0)));
-  EXPECT_EQ((run<"fin.sum">({TestTensor(DType::F32, {0, 3})}, DType::F32, {0}, attrsOf({1})).size()), 0);
-  EXPECT_EQ((run<"fin.reduce_max">({TestTensor(DType::F32, {3, 0})}, DType::F32, {0}, attrsOf({0})).size()), 0);
+  EXPECT_TRUE(std::isnan(run<"fin.mean">({KernelTensor(DType::BF16, {0})}, DType::BF16, {}, attrsOf({0})).get(0)));
+  EXPECT_EQ((run<"fin.sum">({KernelTensor(DType::F32, {0, 3})}, DType::F32, {0}, attrsOf({1})).size()), 0);
+  EXPECT_EQ((run<"fin.reduce_max">({KernelTensor(DType::F32, {3, 0})}, DType::F32, {0}, attrsOf({0})).size()), 0);
 }
 
 TEST(Reduction, nanWinsWhereverItStands) {
@@ -100,7 +100,7 @@ TEST(Reduction, nanWinsWhereverItStands) {
     for (int64_t place : {0, 1, 31, 32, 63, 70000})
       for (const Case &c : {Case{{70001, 1}, {0}}, Case{{70001, 2}, {0}}}) {
         const int64_t columns = c.dims[1];
-        TestTensor x = TestTensor::from(dtype, c.dims, [&](int64_t i) { return i == place * columns ? kNaN : i % 7; });
+        KernelTensor x = KernelTensor::from(dtype, c.dims, [&](int64_t i) { return i == place * columns ? kNaN : i % 7; });
         EXPECT_TRUE(std::isnan(run<"fin.reduce_max">({x}, dtype, {columns}, attrsOf(c.axes)).get(0)));
         EXPECT_TRUE(std::isnan(run<"fin.reduce_min">({x}, dtype, {columns}, attrsOf(c.axes)).get(0)));
         EXPECT_TRUE(std::isnan(run<"fin.sum">({x}, dtype, {columns}, attrsOf(c.axes)).get(0)));
@@ -109,16 +109,16 @@ TEST(Reduction, nanWinsWhereverItStands) {
 }
 TEST(Reduction, extremesOfInfinities) {
   const float inf = std::numeric_limits<float>::infinity();
-  TestTensor low = TestTensor::from(DType::F32, {100}, [&](int64_t) { return -inf; });
+  KernelTensor low = KernelTensor::from(DType::F32, {100}, [&](int64_t) { return -inf; });
   EXPECT_EQ((run<"fin.reduce_max">({low}, DType::F32, {}, attrsOf({0})).at<float>(0)), -inf);
-  TestTensor high = TestTensor::from(DType::F32, {100}, [&](int64_t) { return inf; });
+  KernelTensor high = KernelTensor::from(DType::F32, {100}, [&](int64_t) { return inf; });
   EXPECT_EQ((run<"fin.reduce_min">({high}, DType::F32, {}, attrsOf({0})).at<float>(0)), inf);
 }
 
 TEST(Reduction, f32SumsAreAccurateToAFewUlps) {
   for (const Case &c : {Case{{1 << 22, 1}, {0}}, Case{{1 << 21, 2}, {0}}, Case{{2, 1 << 21}, {1}}}) {
-    TestTensor x = TestTensor::random(DType::F32, c.dims, 0, 1, 3);
-    TestTensor sum = run<"fin.sum">({x}, DType::F32, keptOf(c), attrsOf(c.axes));
+    KernelTensor x = KernelTensor::random(DType::F32, c.dims, 0, 1, 3);
+    KernelTensor sum = run<"fin.sum">({x}, DType::F32, keptOf(c), attrsOf(c.axes));
     std::vector<double> want(static_cast<size_t>(sum.size()));
     for (int64_t i = 0; i < x.size(); ++i) want[targetOf(i, c)] += x.get(i);
     for (int64_t i = 0; i < sum.size(); ++i) EXPECT_NEAR(sum.get(i) / want[i], 1, 2 * 0x1p-23);
@@ -126,23 +126,23 @@ TEST(Reduction, f32SumsAreAccurateToAFewUlps) {
 }
 TEST(Reduction, halvesAccumulateInF32) {
   for (DType dtype : {DType::BF16, DType::F16}) {
-    TestTensor x = TestTensor::from(dtype, {4096}, [](int64_t) { return 1; });
+    KernelTensor x = KernelTensor::from(dtype, {4096}, [](int64_t) { return 1; });
     EXPECT_EQ((run<"fin.sum">({x}, dtype, {}, attrsOf({0})).get(0)), 4096); // in bf16 it would stick at 256
-    TestTensor columns = TestTensor::from(dtype, {4096, 3}, [](int64_t) { return 1; });
+    KernelTensor columns = KernelTensor::from(dtype, {4096, 3}, [](int64_t) { return 1; });
     EXPECT_EQ((run<"fin.sum">({columns}, dtype, {3}, attrsOf({0})).get(2)), 4096);
   }
 }
 TEST(Reduction, integerSumsWrap) {
-  TestTensor x = TestTensor::from(DType::I8, {1000}, [](int64_t) { return 100; });
+  KernelTensor x = KernelTensor::from(DType::I8, {1000}, [](int64_t) { return 100; });
   EXPECT_EQ((run<"fin.sum">({x}, DType::I8, {}, attrsOf({0})).at<int8_t>(0)), static_cast<int8_t>(100000));
-  TestTensor wide = TestTensor::of<int64_t>({2}, {std::numeric_limits<int64_t>::max(), 1});
+  KernelTensor wide = KernelTensor::of<int64_t>({2}, {std::numeric_limits<int64_t>::max(), 1});
   EXPECT_EQ((run<"fin.sum">({wide}, DType::I64, {}, attrsOf({0})).at<int64_t>(0)), std::numeric_limits<int64_t>::min());
 }
 
 TEST(Reduction, threadsChangeNoBit) {
   ThreadPool one(1), four(4);
   for (const Case &c : kCases) {
-    TestTensor x = TestTensor::random(DType::F32, c.dims, -1, 1, 11), a(DType::F32, keptOf(c)), b = a;
+    KernelTensor x = KernelTensor::random(DType::F32, c.dims, -1, 1, 11), a(DType::F32, keptOf(c)), b = a;
     ASSERT_TRUE((runOn<"fin.sum">(one, {x}, a, attrsOf(c.axes)).isOk()));
     ASSERT_TRUE((runOn<"fin.sum">(four, {x}, b, attrsOf(c.axes)).isOk()));
     EXPECT_EQ(a.bytes, b.bytes);
@@ -158,9 +158,9 @@ TEST(Argmax, firstLargestAlongEachAxis) {
   const Dims dims = {5, 30, 70};
   for (DType dtype : kNumbers)
     for (int64_t axis : {0, 1, 2}) {
-      TestTensor x = TestTensor::from(dtype, dims, [](int64_t i) { return i * 7919 % 113; });
+      KernelTensor x = KernelTensor::from(dtype, dims, [](int64_t i) { return i * 7919 % 113; });
       const Case c = {dims, {axis}};
-      TestTensor out = run<"fin.argmax">({x}, DType::I64, keptOf(c), argmaxAttrs(axis));
+      KernelTensor out = run<"fin.argmax">({x}, DType::I64, keptOf(c), argmaxAttrs(axis));
       std::vector<int64_t> want(static_cast<size_t>(out.size()), -1);
       std::vector<double> best(want.size());
       int64_t inner = 1;
@@ -174,15 +174,15 @@ TEST(Argmax, firstLargestAlongEachAxis) {
 }
 TEST(Argmax, firstNanWins) {
   for (DType dtype : kFloats) {
-    TestTensor x = TestTensor::from(dtype, {300}, [](int64_t i) { return i == 170 || i == 250 ? kNaN : i; });
+    KernelTensor x = KernelTensor::from(dtype, {300}, [](int64_t i) { return i == 170 || i == 250 ? kNaN : i; });
     EXPECT_EQ((run<"fin.argmax">({x}, DType::I64, {}, argmaxAttrs(0)).at<int64_t>(0)), 170);
-    TestTensor columns =
-        TestTensor::from(dtype, {300, 2}, [](int64_t i) { return i == 341 || i == 501 ? kNaN : i / 2; });
+    KernelTensor columns =
+        KernelTensor::from(dtype, {300, 2}, [](int64_t i) { return i == 341 || i == 501 ? kNaN : i / 2; });
     EXPECT_EQ((run<"fin.argmax">({columns}, DType::I64, {2}, argmaxAttrs(0)).values<int64_t>())[1], 170);
   }
 }
 TEST(Argmax, ofNoRowsIsEmpty) {
-  EXPECT_EQ((run<"fin.argmax">({TestTensor(DType::F32, {0, 3})}, DType::I64, {0}, argmaxAttrs(1)).size()), 0);
+  EXPECT_EQ((run<"fin.argmax">({KernelTensor(DType::F32, {0, 3})}, DType::I64, {0}, argmaxAttrs(1)).size()), 0);
 }
 
 } // namespace

@@ -19,8 +19,8 @@ double ulps(float got, double exact) {
 
 template <OpName name> void checkSweep(double low, double high, double bound, double (*reference)(double)) {
   const int64_t count = 400000;
-  TestTensor x = TestTensor::from(DType::F32, {count}, [&](int64_t i) { return low + (high - low) * i / (count - 1); });
-  TestTensor out = run<name>({x}, DType::F32, {count});
+  KernelTensor x = KernelTensor::from(DType::F32, {count}, [&](int64_t i) { return low + (high - low) * i / (count - 1); });
+  KernelTensor out = run<name>({x}, DType::F32, {count});
   double worst = 0;
   float where = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -38,7 +38,7 @@ template <OpName name> void checkAllExponents(double bound, double (*reference)(
     if (negative) values.push_back(-std::bit_cast<float>(bits));
   }
   const Dims dims = {static_cast<int64_t>(values.size())};
-  TestTensor out = run<name>({TestTensor::of<float>(dims, values)}, DType::F32, dims);
+  KernelTensor out = run<name>({KernelTensor::of<float>(dims, values)}, DType::F32, dims);
   double worst = 0;
   float where = 0;
   for (size_t i = 0; i < values.size(); ++i) {
@@ -49,7 +49,7 @@ template <OpName name> void checkAllExponents(double bound, double (*reference)(
 }
 
 template <OpName name> float valueAt(float x) {
-  return run<name>({TestTensor::of<float>({1}, {x})}, DType::F32, {1}).template at<float>(0);
+  return run<name>({KernelTensor::of<float>({1}, {x})}, DType::F32, {1}).template at<float>(0);
 }
 
 double exactSigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -112,9 +112,9 @@ TEST(VectorMath, sinAndCos) {
 
 TEST(VectorMath, pow) {
   const int64_t count = 200000;
-  TestTensor x = TestTensor::random(DType::F32, {count}, 0, 20, 5),
-             y = TestTensor::random(DType::F32, {count}, -25, 25, 6);
-  TestTensor out = run<"fin.pow">({x, y}, DType::F32, {count});
+  KernelTensor x = KernelTensor::random(DType::F32, {count}, 0, 20, 5),
+             y = KernelTensor::random(DType::F32, {count}, -25, 25, 6);
+  KernelTensor out = run<"fin.pow">({x, y}, DType::F32, {count});
   double worst = 0;
   for (int64_t i = 0; i < count; ++i)
     worst = std::max(worst, ulps(out.at<float>(i), std::pow(static_cast<double>(x.at<float>(i)), y.at<float>(i))));
@@ -126,7 +126,7 @@ TEST(VectorMath, powOfSpecialValuesIsC) {
                                     -2.5f, 1e10f, 16777216, huge, -huge, tiny, -tiny, kInf, -kInf, kNaN};
   for (float base : items)
     for (float exponent : items) {
-      TestTensor x = TestTensor::of<float>({1}, {base}), y = TestTensor::of<float>({1}, {exponent});
+      KernelTensor x = KernelTensor::of<float>({1}, {base}), y = KernelTensor::of<float>({1}, {exponent});
       const float got = run<"fin.pow">({x, y}, DType::F32, {1}).at<float>(0), want = std::pow(base, exponent);
       EXPECT_LE(ulps(got, want), 1) << base << " ** " << exponent << ": " << got << " vs " << want;
       EXPECT_TRUE(std::isnan(want) || std::signbit(got) == std::signbit(want)) << base << " ** " << exponent;
@@ -135,8 +135,8 @@ TEST(VectorMath, powOfSpecialValuesIsC) {
 
 TEST(VectorMath, otherFloatsFollow) {
   for (DType dtype : {DType::F64, DType::BF16, DType::F16}) {
-    TestTensor x = TestTensor::random(dtype, {3000}, 0.1, 5, 9), y = TestTensor::random(dtype, {3000}, -2, 2, 10);
-    auto check = [&](const TestTensor &out, auto reference) {
+    KernelTensor x = KernelTensor::random(dtype, {3000}, 0.1, 5, 9), y = KernelTensor::random(dtype, {3000}, -2, 2, 10);
+    auto check = [&](const KernelTensor &out, auto reference) {
       for (int64_t i = 0; i < x.size(); ++i) {
         const double want = reference(x.get(i), y.get(i));
         ASSERT_NEAR(out.get(i), want, std::max(1e-3, std::fabs(want)) * epsilonOf(dtype))
