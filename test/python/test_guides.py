@@ -27,7 +27,7 @@ def test_links_and_paths_exist(guide):
 
 def test_settings_in_guides_exist():
     known = {row[0] for row in fin.settings()}
-    sources = [p for pattern in ("test/**/*.cpp", "test/**/*.py", "runtime/**/*.h", "runtime/*.def") for p in ROOT.glob(pattern)]
+    sources = [p for pattern in ("test/**/*.cpp", "test/**/*.py", "runtime/**/*.h", "runtime/*.def", "CMakeLists.txt") for p in ROOT.glob(pattern)]
     known |= set(re.findall(r"TINYFIN_[A-Z_]*[A-Z]", "".join(p.read_text() for p in sources if p.name != "test_guides.py")))
     for guide in GUIDES:
         for name in re.findall(r"TINYFIN_[A-Z_]*[A-Z]", guide.read_text()):
