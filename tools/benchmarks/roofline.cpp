@@ -7,6 +7,7 @@
 // is chosen and by vectors: with AMX the former are six products of bf16 parts, and may exceed what f32 multiply-adds
 // can do. The peak of bf16 is that of tiles that change, numbers from the first cache: all multiplication there is runs
 // at that rate, while tiles that hold constants draw less power and run at a higher clock.
+#include "runtime/HugePages.h"
 #include "runtime/ThreadPool.h"
 #include "runtime/kernels/amx/AmxMachine.h"
 #include "runtime/kernels/matmul/Matmul.h"
@@ -30,7 +31,6 @@ namespace {
 
 using Vector = gemm::Vector<float>;
 using Clock = std::chrono::steady_clock;
-constexpr size_t kHugePage = 2 << 20;
 
 /// The shortest of some runs, in seconds.
 template <class F> double bestTime(int runs, F &&body) {
@@ -85,10 +85,22 @@ double vectorFlops(ThreadPool &pool) {
   return rateOfPieces(pool, 2.0 * rounds * sums * gemm::kLanes<float>, [] { multiplyAdds(rounds); });
 }
 
+/// Values in [-0.5, 0.5] of either dtype: zeros draw less power, and multiply at a higher clock.
+void fill(void *memory, DType dtype, int64_t count) {
+  uint32_t state = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    state = state * 1664525u + 1013904223u;
+    float value = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
+    uint32_t bits = std::bit_cast<uint32_t>(value);
+    if (dtype == DType::F32)
+      static_cast<float *>(memory)[i] = value;
+    else
+      static_cast<uint16_t *>(memory)[i] = static_cast<uint16_t>(bits >> 16);
+  }
+}
+
 #ifdef TINYFIN_AMX_TARGETS
 constexpr int64_t kTileBytes = 1024, kWalkBytes = 16 << 10; // two operands of so many bytes stay in the first cache
-
-void fill(void *memory, DType dtype, int64_t count);
 
 /// Products of 2 x 2 tiles whose operands are numbers from the first cache, other ones in each step: there are eight
 /// tiles, so that a product of matrices loads one for each multiplication. Nothing is waited for.
@@ -120,22 +132,27 @@ TINYFIN_TARGET_AMX void multiplyOneTile(const char *operand, int64_t rounds) {
   }
 }
 
-const char *tileOperands() {
-  alignas(64) static char numbers[2 * kWalkBytes];
-  static const bool filled = (fill(numbers, DType::BF16, kWalkBytes), true);
-  return filled ? numbers : nullptr;
+struct TileOperands {
+  alignas(64) char a[kWalkBytes], b[kWalkBytes];
+  TileOperands() {
+    for (char *operand : {a, b}) fill(operand, DType::BF16, kWalkBytes / sizeof(uint16_t));
+  }
+};
+const TileOperands &tileOperands() {
+  static const TileOperands operands;
+  return operands;
 }
 
 constexpr int64_t kTileRounds = 2500;
 constexpr double kTileWork = 4.0 * 2 * 16 * 16 * 32 * kTileRounds;
 
 double tileFlops(ThreadPool &pool) {
-  const char *numbers = tileOperands();
-  return rateOfPieces(pool, kTileWork, [=] { multiplyTiles(numbers, numbers + kWalkBytes, kTileRounds); });
+  const TileOperands &of = tileOperands();
+  return rateOfPieces(pool, kTileWork, [&] { multiplyTiles(of.a, of.b, kTileRounds); });
 }
 
 double constantTileFlops(ThreadPool &pool) {
-  return rateOfPieces(pool, kTileWork, [numbers = tileOperands()] { multiplyOneTile(numbers, kTileRounds); });
+  return rateOfPieces(pool, kTileWork, [&of = tileOperands()] { multiplyOneTile(of.a, kTileRounds); });
 }
 #endif
 
@@ -216,20 +233,6 @@ ProductRate gemmRate(ThreadPool &pool, const Form &form, int64_t n, void *lhs, v
   }
   rate.shareAtClock = median(std::move(shares));
   return rate;
-}
-
-/// Values in [-0.5, 0.5] of either dtype: zeros draw less power, and multiply at a higher clock.
-void fill(void *memory, DType dtype, int64_t count) {
-  uint32_t state = 1;
-  for (int64_t i = 0; i < count; ++i) {
-    state = state * 1664525u + 1013904223u;
-    float value = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
-    uint32_t bits = std::bit_cast<uint32_t>(value);
-    if (dtype == DType::F32)
-      static_cast<float *>(memory)[i] = value;
-    else
-      static_cast<uint16_t *>(memory)[i] = static_cast<uint16_t>(bits >> 16);
-  }
 }
 
 struct Peaks {

@@ -15,7 +15,8 @@ constexpr int64_t kMostCols = 1024, kMostSliceBytes = int64_t(8) << 20;
 bool resize(MatmulBlocking &from, const MatmulSpec &spec, const gemm::PackedProduct &product, int64_t rows, int64_t cols) {
   rows = std::clamp<int64_t>(roundUp(rows, product.rowMultiple), 1, spec.m);
   cols = std::clamp<int64_t>(roundUp(cols, product.panelCols), 1, spec.n);
-  if ((rows == from.rows && cols == from.cols) || rows > product.blockRows || cols > kMostCols) return false;
+  const int64_t mostRows = std::max(product.blockRows, product.streamRows);
+  if ((rows == from.rows && cols == from.cols) || rows > mostRows || cols > kMostCols) return false;
   from.grain = std::max<int64_t>(1, from.grain * from.rows * from.cols / (rows * cols));
   from.rows = rows, from.cols = cols;
   from.rowBlocks = ceilDiv(spec.m, rows), from.colBlocks = ceilDiv(spec.n, cols);
