@@ -9,6 +9,7 @@
 #include "runtime/kernels/amx/SplitProduct.h"
 #include "runtime/kernels/amx/SplitTile.h"
 #include "runtime/kernels/matmul/PackedMemory.h"
+#include "runtime/kernels/matmul/PackedScratch.h"
 #include <atomic>
 
 namespace tinyfin {
@@ -23,14 +24,8 @@ constexpr int64_t kMostPanels = 4;          // of rows in a block
 constexpr int64_t kBlockBytes = 1300 << 10; // of them, packed: they stay in the second cache
 constexpr int64_t kGroupPanels = 12, kThreadsChunks = 3; // of a chunk; and chunks a thread, at least
 
-/// What lies packed in this thread's scratch.
-struct PackedRows {
-  uint64_t execution = 0; // 0 is none
-  int64_t block = 0;
-  uint32_t inexact = 0; // panels whose values parts cannot stand for, a bit each
-};
-thread_local PackedRows packedRows;
-std::atomic<uint64_t> executions{0}; // so far: their numbers tell them apart
+/// Panels of the rows packed in this thread's scratch whose values parts cannot stand for, a bit each.
+thread_local uint32_t inexact = 0;
 
 } // namespace
 
@@ -93,13 +88,13 @@ SplitConstant::Rows SplitConstant::packRows(const Call &call, int64_t block) con
   const int64_t first = panelsOf(m) * block / rowBlocks * kSquare,
                 end = std::min(m, panelsOf(m) * (block + 1) / rowBlocks * kSquare), bytes = panelBytes(k);
   char *to = scratch<char>(ScratchUse::GemmPacked, panelsOf(end - first) * bytes);
-  if (packedRows.execution != call.number || packedRows.block != block) {
+  if (!gemm::holdsPacked(call.number, block)) {
     split::pack(Side::A, to, bytes, {call.lhs + first * k, k, true, end - first, k}, {0, panelsOf(end - first), 0, k});
-    packedRows = {call.number, block};
+    inexact = 0;
     for (int64_t i = 0; i < panelsOf(end - first); ++i)
-      if (!isExact(largest(to + i * bytes, stepsOf(k)))) packedRows.inexact |= 1u << i;
+      if (!isExact(largest(to + i * bytes, stepsOf(k)))) inexact |= 1u << i;
   }
-  return {first, end - first, to, packedRows.inexact};
+  return {first, end - first, to, inexact};
 }
 
 /// To whole panels of C, or to as many columns as there are.
@@ -158,7 +153,7 @@ void SplitConstant::runChunk(const Call &call, int64_t index) const {
 
 void SplitConstant::execute(const void *lhs, void *result, ThreadPool &pool, const TileConsumer *consumer) const {
   const Call call{static_cast<const float *>(lhs), static_cast<float *>(result), consumer,
-                  executions.fetch_add(1, std::memory_order_relaxed) + 1};
+                  gemm::newExecution()};
   pool.parallelFor(chunks(), 1, [&](int64_t begin, int64_t end) {
     for (; begin < end; ++begin) runChunk(call, begin);
   });

@@ -9,8 +9,8 @@
 #include "runtime/kernels/matmul/Matmul.h"
 #include "runtime/kernels/matmul/PackedMemory.h"
 #include "runtime/kernels/matmul/PackedProduct.h"
+#include "runtime/kernels/matmul/PackedScratch.h"
 #include <algorithm>
-#include <atomic>
 
 namespace tinyfin {
 namespace {
@@ -27,14 +27,6 @@ void storeNarrow(DType dtype, const float *from, int64_t rows, int64_t cols, int
   if (dtype == DType::BF16) return storeRows(from, rows, cols, stride, static_cast<BFloat16 *>(to), ldc);
   storeRows(from, rows, cols, stride, static_cast<Float16 *>(to), ldc);
 }
-
-/// What lies in this thread's scratch for a packed slice.
-struct PackedSlice {
-  uint64_t execution = 0; // 0 is none
-  int64_t number = 0;     // of the slice
-};
-thread_local PackedSlice packedSlice;
-std::atomic<uint64_t> executions{0}; // so far: their numbers tell them apart
 
 } // namespace
 
@@ -85,10 +77,9 @@ void MatmulPlan::pack(const void *rhs, void *packed, ThreadPool &pool) const {
 const std::byte *MatmulPlan::packSlice(const Call &call, const void *b, int64_t number, int64_t cols) const {
   int64_t panels = ceilDiv(cols, product->panelCols);
   void *packed = scratchBytes(ScratchUse::GemmPacked, panels * product->panelBytes(spec.k));
-  if (packedSlice.execution != call.number || packedSlice.number != number) {
+  if (!gemm::holdsPacked(call.number, number)) {
     gemm::MatrixView view{b, spec.transposeRhs ? 1 : spec.n, spec.transposeRhs ? spec.k : 1};
     product->packPanels(view, spec.k, cols, {0, panels, 0, spec.k}, packed);
-    packedSlice = {call.number, number};
   }
   return static_cast<const std::byte *>(packed);
 }
@@ -148,7 +139,7 @@ void MatmulPlan::runChunk(const Call &call, int64_t index) const {
 }
 
 void MatmulPlan::run(Call &call, ThreadPool &pool) const {
-  call.number = executions.fetch_add(1, std::memory_order_relaxed) + 1;
+  call.number = gemm::newExecution();
   if (!call.packed && blocking.packing == MatmulPacking::First) {
     void *packed = scratchBytes(ScratchUse::GemmPacked, packedBytes());
     pack(call.rhs, packed, pool);
